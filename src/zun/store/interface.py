@@ -125,7 +125,7 @@ class WatchBatch(msgspec.Struct, frozen=True):
     events: tuple[Event, ...]
 
 
-class Compacted(Exception):  # noqa: N818 - named for what happened, as in etcd
+class Compacted(Exception):
     """The asked revision was compacted away; list again and watch from there. `compact_revision` is the oldest still there."""
 
     def __init__(self, compact_revision: int) -> None:
