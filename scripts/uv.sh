@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# Shared by the scripts that make virtual environments (sourced after say.sh, with $root set): gets uv, runs uv.
+# shellcheck shell=bash
+
+readonly UV_VERSION=0.13.8
+readonly UV=$root/.cache/uv/bin/uv
+
+# ensure_uv: have that version of uv. Needs a Python of 3.11 or later that can make virtual environments.
+ensure_uv() {
+    if [ "$("$UV" --version 2>/dev/null | cut -d' ' -f2)" = "$UV_VERSION" ]; then return; fi
+    local python log
+    command -v python3 >/dev/null || apt_install "Python is missing" python3 python3-venv
+    python=$(newest_python) || die "Python 3.11 or later is needed; this machine has $(python3 --version 2>&1)." \
+        "Debian 12 and later have it (apt-get install python3 python3-venv)."
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || apt_install "Python cannot make virtual environments" python3-venv
+    say "Installing uv $UV_VERSION into .cache/uv"
+    log=$(mktemp)
+    rm -rf "$root/.cache/uv"
+    if ! { "$python" -m venv "$root/.cache/uv" &&
+        "$root/.cache/uv/bin/python" -m pip install -q --disable-pip-version-check "uv==$UV_VERSION"; } >"$log" 2>&1; then
+        tail -n 15 "$log" >&2
+        rm -rf "$log" "$root/.cache/uv"
+        die "uv could not be installed from PyPI." \
+            "Its last words are above. This machine must reach https://pypi.org (a proxy goes in HTTPS_PROXY)."
+    fi
+    rm -f "$log"
+}
+
+# The first Python that is new enough. The unversioned one first: it is what the system's packages complete.
+newest_python() {
+    local name
+    for name in python3 python3.11 python3.12 python3.13 python3.14; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+    return 1
+}
+
+# Only a Python of this machine: one downloaded from elsewhere would be one more thing to trust and to reach.
+run_uv() { UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV='' "$UV" --no-progress "$@" </dev/null; }
