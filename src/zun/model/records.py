@@ -1,0 +1,419 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the store holds, by writer (docs/architecture.md §3).
+
+*Wish* records are written by services, *place* records by the leading controller, *observations* by the node's agent.
+Nobody writes another's record. Times are seconds since the epoch, sizes as their names say.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from zun.model.container import ContainerSpec
+
+MAX_PENDING_INTENTS = 16
+"""More intents than this may not wait for a node; the next is refused with 409."""
+
+
+class Verb(StrEnum):
+    """What an intent asks of a node."""
+
+    CREATE = "create"
+    START = "start"
+    STOP = "stop"
+    REBOOT = "reboot"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    KILL = "kill"
+    REBUILD = "rebuild"
+    RESIZE = "resize_container"
+    COMMIT = "commit"
+    NETWORK_ATTACH = "network_attach"
+    NETWORK_DETACH = "network_detach"
+    DELETE = "delete"
+
+
+REPEATABLE = frozenset(Verb) - {Verb.KILL, Verb.COMMIT}
+"""Verbs that may run again after a crash; the others end `Interrupted`."""
+
+
+class Intent(msgspec.Struct, omit_defaults=True, frozen=True):
+    """One numbered wish for something to be done once. Only the fields that its verb needs are set."""
+
+    n: int
+    verb: Verb
+    request_id: str
+    at: float
+    timeout_seconds: int | None = None  # stop, reboot, delete (with stop)
+    signal: str | None = None  # kill: canonical name, e.g. SIGHUP
+    force: bool = False  # delete
+    stop: bool = False  # delete: stop first
+    run: bool = False  # rebuild: it ran when the request came, so start it again
+    cpu: float | None = None  # resize
+    memory: int | None = None  # resize, MiB
+    network: str | None = None
+    fixed_ip: str | None = None
+    repository: str | None = None  # commit
+    tag: str | None = None
+    image_uuid: str | None = None
+
+
+class ContainerRecord(msgspec.Struct, omit_defaults=True):
+    """The wish (`v/c/<uuid>`). `seq` is the number of the last intent; `intents` holds those not yet known to be done."""
+
+    uuid: str
+    project_id: str
+    user_id: str
+    spec: ContainerSpec
+    created_at: float
+    updated_at: float
+    seq: int = 0
+    intents: list[Intent] = []
+    registry_id: str | None = None
+    image_source: "ImageSource | None" = None
+    names: list[str] = []  # keys of unique names it claims
+    files: int = 0  # how many injected files are staged or sealed for it
+    v: int = 1
+
+
+class ImageSource(msgspec.Struct, omit_defaults=True, frozen=True):
+    """Where the image of a container comes from, resolved when the request was accepted.
+
+    `reference` is the full normalised reference (`host/path:tag` or `…@sha256:…`) that the engine is asked for;
+    `credentials` tells that the sealed blob number `files` (the one after the last file) holds a login.
+    """
+
+    reference: str
+    pull_policy: str = "ifnotpresent"
+    credentials: bool = False
+
+
+class PlaceFailure(msgspec.Struct, omit_defaults=True, frozen=True):
+    """Why no node could be found: `reason` for the user in one line, `detail` in words with counts per reason."""
+
+    reason: str
+    detail: str
+    at: float
+    seq: int
+
+
+class Claim(msgspec.Struct, omit_defaults=True, frozen=True):
+    """Resources taken on a node. `millicpus` is ceil(1000 × cpu); `cpuset` is set for dedicated containers ("2,3")."""
+
+    millicpus: int = 0
+    memory_mib: int = 0
+    disk_gib: int = 0
+    cpuset: str | None = None
+
+
+class Place(msgspec.Struct, omit_defaults=True):
+    """Where it is (`v/p/<uuid>`). `node` is "" when nothing fitted; then `failure` says why.
+
+    `claim` is what the node may use. `resize_done` is the last resize intent the leader decided; refused ones are in
+    `resize_refused` by number, with the reason.
+    """
+
+    uuid: str
+    node: str
+    generation: int
+    at: float
+    claim: Claim = Claim()
+    resize_done: int = 0
+    resize_refused: dict[int, str] = {}
+    addresses: list[str] = []  # store keys of claimed fixed addresses
+    failure: PlaceFailure | None = None
+    why: str = ""
+    v: int = 1
+
+
+class SeenState(StrEnum):
+    """What the node says the container is."""
+
+    ABSENT = "absent"  # nothing made yet
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    EXITED = "exited"
+    RESTARTING = "restarting"  # ended; waits for its next start under the restart policy
+    DEAD = "dead"  # the engine could not remove it
+    MISSING = "missing"  # it was there and somebody removed it behind our back
+    GONE = "gone"  # removed as wished
+    UNKNOWN = "unknown"  # the engine does not answer or says something odd
+
+
+class Address(msgspec.Struct, omit_defaults=True, frozen=True):
+    """An address a container has on a network."""
+
+    network: str
+    addr: str
+    version: int
+    port: str = ""
+    subnet_id: str = ""
+    preserve_on_delete: bool = False
+
+
+class Observation(msgspec.Struct, omit_defaults=True):
+    """What the node sees (`v/out/<node>/s/<uuid>`). `error` is the failure of the last create, start, rebuild or delete,
+    empty once one of them succeeds. `doing` is the intent in work (0: none), `pulling` whether it fetches its image."""
+
+    uuid: str
+    generation: int
+    state: SeenState
+    intent_done: int = 0
+    doing: int = 0
+    pulling: bool = False
+    runtime_id: str = ""
+    exit_code: int | None = None
+    reason: str = ""
+    error: str = ""
+    created_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    health: str | None = None
+    restarts: int = 0
+    addresses: list[Address] = []
+    ports: list[int] = []
+    image_command: list[str] | None = None
+    image_entrypoint: list[str] | None = None
+    image_workdir: str | None = None
+    at: float = 0.0
+    v: int = 1
+
+
+class ActionEvent(msgspec.Struct, omit_defaults=True, frozen=True):
+    """A step of an action; `result` is `Success`, `Error` or `Interrupted`, None while it runs."""
+
+    event: str
+    start_time: float
+    finish_time: float | None = None
+    result: str | None = None
+    detail: str | None = None
+
+
+class ActionRecord(msgspec.Struct, omit_defaults=True):
+    """A line of history (`v/a/<uuid>/<request>`), written when the request is accepted.
+
+    The node's part lies in `ActionResult` until the container is gone; then the leader copies it here
+    and sets `expires_at`.
+    """
+
+    action: str
+    request_id: str
+    container_uuid: str
+    project_id: str
+    user_id: str
+    start_time: float
+    n: int = 0
+    finish_time: float | None = None
+    message: str | None = None
+    events: list[ActionEvent] = []
+    expires_at: float | None = None
+    v: int = 1
+
+
+class ActionResult(msgspec.Struct, omit_defaults=True):
+    """What the node did for an action (`v/out/<node>/e/<uuid>/<request>`). `message` is None on success, else the reason.
+
+    `error_code` is the wire code and `error_status` the HTTP status of the failure, so that a synchronous call can
+    answer with it. `result` holds what the action produced (e.g. a committed image's id).
+    """
+
+    request_id: str
+    n: int
+    start_time: float
+    finish_time: float | None = None
+    message: str | None = None
+    error_code: str = ""
+    error_status: int = 0
+    result: dict[str, Any] | None = None
+    events: list[ActionEvent] = []
+    v: int = 1
+
+
+class NetworkInfo(msgspec.Struct, omit_defaults=True, frozen=True):
+    """A network that a node's engine has. `fixed_addresses`: whether an address may be asked for."""
+
+    id: str
+    name: str
+    driver: str = ""
+    subnets: list[str] = []
+    fixed_addresses: bool = False
+
+
+class NodeInfo(msgspec.Struct, omit_defaults=True):
+    """A node's own account of itself (`v/out/<node>/info`), rewritten about every minute and when it changes.
+
+    `millicpus`, `memory_mib`, `disk_gib` are what containers may use in all (after reserve and over-commit).
+    """
+
+    node: str
+    uuid: str
+    boot_id: str
+    started_at: float
+    at: float
+    reports: int
+    cpus: int
+    memory_total_mib: int
+    disk_total_gib: int
+    millicpus: int
+    memory_mib: int
+    disk_gib: int
+    architecture: str = ""
+    os_type: str = ""
+    os: str = ""
+    kernel_version: str = ""
+    engine: str = ""
+    engine_version: str = ""
+    labels: dict[str, str] = {}
+    runtimes: list[str] = []
+    default_runtime: str = ""
+    capabilities: list[str] = []
+    networks: list[NetworkInfo] = []
+    dedicated_cpus: list[int] = []
+    shared_cpus: list[int] = []
+    disk_quota_supported: bool = False
+    v: int = 1
+
+
+class NodeRecord(msgspec.Struct, omit_defaults=True):
+    """What operators and the service say of a node (`v/node/<node>`). `number` is the integer id old clients print."""
+
+    node: str
+    number: int
+    created_at: float
+    updated_at: float | None = None
+    zone: str = "nova"
+    disabled: bool = False
+    disabled_reason: str | None = None
+    forced_down: bool = False
+    public_key: str = ""
+    v: int = 1
+
+
+class Inbox(msgspec.Struct, omit_defaults=True):
+    """What a node is to make true of one container (`in/<node>/c/<uuid>`)."""
+
+    uuid: str
+    generation: int
+    project_id: str
+    spec: ContainerSpec
+    claim: Claim
+    seq: int
+    intents: list[Intent]
+    image_source: ImageSource | None = None
+    files: int = 0
+    v: int = 1
+
+
+class ImageWish(msgspec.Struct, omit_defaults=True):
+    """An image somebody wants on a node (`v/i/<uuid>`; the same bytes lie in the node's inbox, `in/<node>/i/<uuid>`)."""
+
+    uuid: str
+    project_id: str
+    user_id: str
+    node: str
+    repo: str
+    tag: str
+    created_at: float
+    source: ImageSource
+    absent: bool = False
+    committed: bool = False  # it comes from a commit: nothing to pull
+    v: int = 1
+
+
+class ImageObservation(msgspec.Struct, omit_defaults=True):
+    """What the node did with a wished image (`v/out/<node>/i/<uuid>`); `state` is pulling, ready, error or gone."""
+
+    uuid: str
+    state: str
+    image_id: str = ""
+    size: int = 0  # bytes
+    error: str = ""
+    progress: str = ""
+    at: float = 0.0
+    v: int = 1
+
+
+class Usage(msgspec.Struct, omit_defaults=True, frozen=True):
+    """What a project uses (`v/q/<project>`)."""
+
+    containers: int = 0
+    millicpus: int = 0
+    memory: int = 0  # MiB
+    disk: int = 0  # GiB
+    v: int = 1
+
+
+class Limits(msgspec.Struct, omit_defaults=True, frozen=True):
+    """Limits that were set (`v/limit/…`); None: not set here, −1: unlimited. `cpu` in cores."""
+
+    containers: int | None = None
+    cpu: int | None = None
+    memory: int | None = None  # MiB
+    disk: int | None = None  # GiB
+    v: int = 1
+
+
+class RegistryRecord(msgspec.Struct, omit_defaults=True):
+    """A private registry (`v/reg/<uuid>`); `password` is encrypted with the master key."""
+
+    uuid: str
+    project_id: str
+    user_id: str
+    name: str
+    domain: str
+    created_at: float
+    updated_at: float | None = None
+    username: str | None = None
+    password: bytes | None = None
+    v: int = 1
+
+
+class ConsoleGrant(msgspec.Struct, omit_defaults=True, frozen=True):
+    """A console session that may be opened once (`v/console/<hash>`); the lease of its key ends it."""
+
+    container_uuid: str
+    project_id: str
+    node: str
+    expires_at: float
+    exec_id: str = ""
+    v: int = 1
+
+
+class NameClaim(msgspec.Struct, frozen=True):
+    """Who holds a unique name or an address."""
+
+    uuid: str
+    v: int = 1
+
+
+def inbox_of(record: ContainerRecord, place: Place) -> Inbox:
+    """What the place's node is to make true: a pure function, so that services and the leader write the same bytes.
+
+    A resize waits for the leader's grant, and what comes after it waits with it.
+    """
+    intents = []
+    for intent in record.intents:
+        if intent.verb is Verb.RESIZE and intent.n > place.resize_done:
+            if _deletion_follows(record, intent):
+                continue
+            break
+        if intent.n in place.resize_refused:
+            continue
+        intents.append(intent)
+    return Inbox(
+        uuid=record.uuid,
+        generation=place.generation,
+        project_id=record.project_id,
+        spec=record.spec,
+        claim=place.claim,
+        seq=intents[-1].n if intents else record.seq,
+        intents=intents,
+        image_source=record.image_source,
+        files=record.files,
+    )
+
+
+def _deletion_follows(record: ContainerRecord, intent: Intent) -> bool:
+    return any(later.verb is Verb.DELETE and later.n > intent.n for later in record.intents)
