@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Shared by the scripts that make virtual environments (sourced after say.sh, with $root set): gets uv, runs uv.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 
 readonly UV_VERSION=0.13.8
 readonly UV=$root/.cache/uv/bin/uv

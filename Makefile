@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every target is a script or a tool of .venv; each does its own set-up and may be repeated. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run stop test test-fast lint format bench clean
+
+PYTHON_SCRIPTS := scripts/build-image scripts/check-size
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: ## Set everything up, start the service on 127.0.0.1:9517, run a first container
+	@scripts/run
+
+stop: ## Stop the service; containers run on
+	@scripts/stop
+
+test: ## Run every test: sets up Docker, the local images, etcd and the clients, 15 minutes at most
+	@scripts/test fast etcd docker crash compat
+
+test-fast: ## Run the tests that need no Docker, etcd or foreign client
+	@scripts/test fast
+
+lint: ## Check style, types, layers and sizes
+	@scripts/setup-venv
+	@echo "==> ruff check" && .venv/bin/ruff check . $(PYTHON_SCRIPTS)
+	@echo "==> ruff format" && .venv/bin/ruff format --check . $(PYTHON_SCRIPTS)
+	@echo "==> mypy" && .venv/bin/mypy && .venv/bin/mypy --scripts-are-modules scripts/*.py $(PYTHON_SCRIPTS)
+	@echo "==> import contracts" && .venv/bin/lint-imports --cache-dir .cache/import-linter
+	@echo "==> sizes" && scripts/check-size
+
+format: ## Put the source into the house's format
+	@scripts/setup-venv
+	@.venv/bin/ruff check --fix . $(PYTHON_SCRIPTS) && .venv/bin/ruff format . $(PYTHON_SCRIPTS)
+
+bench: ## Measure, print a table and write docs/benchmarks.md
+	@scripts/setup-venv && scripts/ensure-docker && scripts/build-image
+	@.venv/bin/python -m benchmarks
+
+clean: ## Stop the service and delete its containers, its state and this checkout's environments
+	@scripts/clean
