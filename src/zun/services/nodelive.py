@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port to a node's live things: logs, exec, attach, archives, top, stats.
+
+These alone go from the API to the agent directly; life-cycle and state never do. In one process the agent implements it
+itself; across machines a client of the agent's stream server does.
+Errors as in the runtime port, and `Unavailable` when the node is away.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from zun.drivers.runtime.base import ByteSession
+from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
+
+
+class NodeLive(Protocol):
+    """One node's live things. `uuid` is the container's."""
+
+    def logs(self, uuid: str, query: LogQuery) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
+        """Log output; see the runtime port."""
+
+    async def exec_create(self, uuid: str, request: ExecRequest) -> str:
+        """Prepare a command; its id lives on that node."""
+
+    def exec_start(self, uuid: str, exec_id: str) -> AbstractAsyncContextManager[ByteSession]:
+        """Run a prepared command of this container, once."""
+
+    async def exec_resize(self, uuid: str, exec_id: str, *, width: int, height: int) -> None:
+        """Size of its terminal."""
+
+    def attach(self, uuid: str) -> AbstractAsyncContextManager[ByteSession]:
+        """Talk to the container's process."""
+
+    async def resize(self, uuid: str, *, width: int, height: int) -> None:
+        """Size of the container's terminal."""
+
+    async def top(self, uuid: str, ps_args: str | None) -> Top:
+        """Its processes."""
+
+    async def stats(self, uuid: str) -> Stats:
+        """What it uses now."""
+
+    def get_archive(self, uuid: str, path: str) -> AbstractAsyncContextManager[tuple[PathStat, AsyncIterator[bytes]]]:
+        """A tar of `path`."""
+
+    async def put_archive(self, uuid: str, path: str, data: AsyncIterator[bytes]) -> None:
+        """Unpack a tar."""
+
+    async def search_images(self, term: str, *, exact: bool) -> list[dict[str, object]]:
+        """Ask the public registry through this node's engine."""
+
+
+class NodeDirectory(Protocol):
+    """Where to find a node's live things."""
+
+    def live(self, node: str) -> NodeLive:
+        """The node's port. Raises `Unavailable` with the reason when it is away."""

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NodeLink: the one port between an agent and the control plane.
+
+An agent reads its inbox and its sealed blobs, and writes below `v/out/<node>/`; nothing else. In one process it runs over the
+shared store; on a node of a cloud over etcd with the node's own role.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import msgspec
+
+from zun.model.records import ActionResult, ImageObservation, ImageWish, Inbox, NodeInfo, Observation
+
+
+class InboxBatch(msgspec.Struct, frozen=True):
+    """Changes of the inbox. A `snapshot` batch is the whole inbox: what is not in it, is not to be.
+
+    Values are None where the entry was removed.
+    """
+
+    snapshot: bool
+    containers: dict[str, Inbox | None]
+    images: dict[str, ImageWish | None]
+
+
+class Forget(msgspec.Struct, frozen=True):
+    """Drop all that this node wrote about a container or image (its inbox entry is gone)."""
+
+    uuid: str
+
+
+class ResultReport(msgspec.Struct, frozen=True):
+    """What was done for an action of container `uuid`."""
+
+    uuid: str
+    result: ActionResult
+
+
+class DropResult(msgspec.Struct, frozen=True):
+    """Drop an old result of a living container (history is bounded)."""
+
+    uuid: str
+    request_id: str
+
+
+Report = Observation | ResultReport | ImageObservation | Forget | DropResult
+
+
+class NodeLink(Protocol):
+    """What an agent may say and hear."""
+
+    @property
+    def node(self) -> str:
+        """This node's name."""
+
+    async def publish(self, info: NodeInfo) -> None:
+        """Write the node's account of itself."""
+
+    async def heartbeat(self) -> None:
+        """Keep the node alive: at the first call takes the lease, later renews it (and takes a new one when it was lost).
+
+        Raises `Unavailable` when the control plane cannot be reached.
+        """
+
+    def inbox(self) -> AbstractAsyncContextManager[AsyncIterator[InboxBatch]]:
+        """The inbox: first a snapshot, then every change; after a gap another snapshot. Raises `Unavailable`."""
+
+    async def report(self, reports: Sequence[Report]) -> None:
+        """Write reports, in order, in as few transactions as the store's limits allow. Raises `Unavailable`, `Timeout`."""
+
+    async def fetch_blobs(self, uuid: str) -> dict[int, bytes]:
+        """The sealed files and secrets of a container, by number."""
+
+    async def close(self) -> None:
+        """Say goodbye: a planned stop gives the lease back."""
