@@ -28,7 +28,7 @@ lint: ## Check style, types, layers and sizes
 	@echo "==> ruff check" && .venv/bin/ruff check . $(PYTHON_SCRIPTS)
 	@echo "==> ruff format" && .venv/bin/ruff format --check . $(PYTHON_SCRIPTS)
 	@echo "==> mypy" && .venv/bin/mypy && .venv/bin/mypy --scripts-are-modules scripts/*.py $(PYTHON_SCRIPTS)
-	@echo "==> import contracts" && .venv/bin/lint-imports --cache-dir .cache/import-linter
+	@echo "==> import contracts" && .venv/bin/lint-imports --no-logo --cache-dir .cache/import-linter
 	@echo "==> sizes" && scripts/check-size
 
 format: ## Put the source into the house's format

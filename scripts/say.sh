@@ -19,6 +19,9 @@ die() {
 
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
+# runs PID: a process that has ended but was not waited for has no command line any more.
+runs() { [ -n "$(tr -d '\0' 2>/dev/null <"/proc/$1/cmdline")" ]; }
+
 systemd_runs() { [ -d /run/systemd/system ]; }
 
 # apt_install WHY PACKAGE…: install Debian packages, or say how to. Their services are not started

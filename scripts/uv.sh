@@ -39,4 +39,4 @@ newest_python() {
 }
 
 # Only a Python of this machine: one downloaded from elsewhere would be one more thing to trust and to reach.
-run_uv() { UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV='' "$UV" --no-progress "$@" </dev/null; }
+run_uv() { UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV='' "$UV" --quiet "$@" </dev/null; }
