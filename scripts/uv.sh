@@ -5,6 +5,12 @@
 readonly UV_VERSION=0.13.8
 readonly UV=$root/.cache/uv/bin/uv
 
+# Trust what this machine trusts, for a proxy may show a certificate that only its administrator knows.
+readonly SYSTEM_CERTIFICATES=/etc/ssl/certs/ca-certificates.crt
+if [ -r $SYSTEM_CERTIFICATES ]; then
+    export PIP_CERT=${PIP_CERT:-$SYSTEM_CERTIFICATES} SSL_CERT_FILE=${SSL_CERT_FILE:-$SYSTEM_CERTIFICATES}
+fi
+
 # ensure_uv: have that version of uv. Needs a Python of 3.11 or later that can make virtual environments.
 ensure_uv() {
     if [ "$("$UV" --version 2>/dev/null | cut -d' ' -f2)" = "$UV_VERSION" ]; then return; fi
