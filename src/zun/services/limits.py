@@ -4,8 +4,6 @@
 Precedence: the project's own limit, then that of the quota class `default`, then the configuration. −1 is unlimited.
 """
 
-from collections.abc import Callable
-
 import msgspec
 
 from zun.model.caller import RequestContext
@@ -13,8 +11,8 @@ from zun.model.errors import Invalid
 from zun.model.records import Limits
 from zun.policy.enforcer import Policy
 from zun.services.optimistic import OptimisticWriter, Write
-from zun.store import codec, keys
-from zun.store.interface import Delete, Put, unchanged
+from zun.store import keys
+from zun.store.interface import Delete
 from zun.store.view import View
 
 UNLIMITED = -1
@@ -100,10 +98,9 @@ class LimitService:
         self._policy.authorize(ctx.caller, "quota:delete")
         key = keys.project_limits(project_id)
 
-        def forget() -> Write[None]:
-            _, revision = self._view.limits(key)
-            ops = [Delete(key)] if revision else []
-            return Write(result=None, compares=[unchanged(key, revision)], ops=ops)
+        async def forget() -> Write[None]:
+            own = await self._writer.current(Limits, key)
+            return Write(result=None, compares=[own.unchanged()], ops=[Delete(key)] if own.record else [])
 
         await self._writer.write(f"the limits of project {project_id}", forget)
 
@@ -123,12 +120,10 @@ class LimitService:
             value = getattr(changes, resource)
             if value is not None and value < UNLIMITED:
                 raise Invalid(f"The limit of {resource} must be {UNLIMITED} (unlimited) or more, not {value}.")
-        return await self._writer.write("the limits", self._changed(key, changes))
 
-    def _changed(self, key: str, changes: Limits) -> Callable[[], Write[Limits]]:
-        def change() -> Write[Limits]:
-            current, revision = self._view.limits(key)
-            wanted = over(changes, current or Limits())
-            return Write(result=wanted, compares=[unchanged(key, revision)], ops=[Put(key, codec.encode(wanted))])
+        async def change() -> Write[Limits]:
+            current = await self._writer.current(Limits, key)
+            wanted = over(changes, current.record or Limits())
+            return Write(result=wanted, compares=[current.unchanged()], ops=[current.put(wanted)])
 
-        return change
+        return await self._writer.write("the limits", change)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read, decide, write if nothing changed meanwhile, else again: the one way a service changes a record in the store."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -9,7 +9,8 @@ import msgspec
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
 from zun.model.errors import Precondition
-from zun.store.interface import Compare, Op, Store
+from zun.store import codec
+from zun.store.interface import Compare, Op, Put, Store, unchanged
 from zun.store.view import View
 
 T = TypeVar("T")
@@ -29,8 +30,28 @@ class Write(msgspec.Struct, Generic[T], frozen=True):
     ops: Sequence[Op]
 
 
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+class Current(msgspec.Struct, Generic[R], frozen=True):
+    """A record as it stands in the store; `revision` 0 and no bytes when it is absent."""
+
+    key: str
+    record: R | None
+    revision: int = 0
+    raw: bytes | None = None
+
+    def unchanged(self) -> Compare:
+        """The condition that nobody wrote it since."""
+        return unchanged(self.key, self.revision)
+
+    def put(self, record: R) -> Put:
+        """Replace it, keeping members that a newer process wrote."""
+        return Put(self.key, codec.encode(record, over=self.raw))
+
+
 class OptimisticWriter:
-    """Writes decisions that rest on the view."""
+    """Writes decisions that rest on what was read."""
 
     def __init__(self, store: Store, view: View, clock: Clock, backoff: Backoff = ATTEMPTS) -> None:
         self._store = store
@@ -38,8 +59,15 @@ class OptimisticWriter:
         self._clock = clock
         self._backoff = backoff
 
-    async def write(self, what: str, decide: Callable[[], Write[T]]) -> T:
-        """Let `decide` read the fresh view and write what it wants; again when something it compared had changed.
+    async def current(self, kind: type[R], key: str) -> Current[R]:
+        """The record `key` as the store has it now."""
+        found = await self._store.get(key)
+        if found is None:
+            return Current(key, None)
+        return Current(key, codec.decode(kind, found.value), found.mod_revision, found.value)
+
+    async def write(self, what: str, decide: Callable[[], Awaitable[Write[T]]]) -> T:
+        """Let `decide` read (the view is fresh then) and write what it wants; again when something it compared had changed.
 
         When it returns, the view shows the write. `what` names the thing in the error. What `decide` raises passes through.
         Raises `Precondition` when others were always faster.
@@ -47,7 +75,7 @@ class OptimisticWriter:
         delays = self._backoff.delays()
         while True:
             await self._view.fresh()
-            wanted = decide()
+            wanted = await decide()
             if not wanted.ops:
                 return wanted.result
             outcome = await self._store.transact(wanted.compares, wanted.ops)
