@@ -5,6 +5,7 @@ A node registers itself once; what operators say of it (enabled, forced down, zo
 """
 
 from collections.abc import Callable
+
 import msgspec
 
 from zun.base.clock import Clock
@@ -135,7 +136,7 @@ class NodeService:
             self._refuse_while_used(host)
             ops: list[Delete | DeletePrefix] = [Delete(current.key)]
             node = self._view.node(host)
-            if node is None or not node.alive:
+            if node is None or not node.heartbeat_revision:
                 ops += [DeletePrefix(keys.node_prefix(host)), DeletePrefix(keys.inbox_prefix(host))]
             return Write(result=None, compares=[current.unchanged()], ops=ops)
 
