@@ -48,6 +48,11 @@ _WHILE_PENDING: dict[Verb, Status] = {
 }
 
 
+def observed_status(seen: Observation) -> Status:
+    """What the node's observation says by itself; the agent asks the state table with it when it carries an intent out."""
+    return Status.ERROR if seen.error else _SEEN[seen.state]
+
+
 class Derived(msgspec.Struct, frozen=True):
     """A container's status with the task in work and the reason when something is wrong."""
 

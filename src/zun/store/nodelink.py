@@ -17,12 +17,22 @@ from zun.model.records import ActionResult, ImageObservation, ImageWish, Inbox, 
 class InboxBatch(msgspec.Struct, frozen=True):
     """Changes of the inbox. A `snapshot` batch is the whole inbox: what is not in it, is not to be.
 
-    Values are None where the entry was removed.
+    Values are None where the entry was removed. Entries that cannot be read are `damaged` (uuids): leave them as they are.
     """
 
     snapshot: bool
     containers: dict[str, Inbox | None]
     images: dict[str, ImageWish | None]
+    damaged: frozenset[str] = frozenset()
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """What this node wrote before: an agent that starts anew goes on from there. `results` are request ids by container."""
+
+    observations: dict[str, Observation]
+    images: dict[str, ImageObservation]
+    results: dict[str, list[str]]
+    info: NodeInfo | None = None
 
 
 class Forget(msgspec.Struct, frozen=True):
@@ -54,6 +64,9 @@ class NodeLink(Protocol):
     @property
     def node(self) -> str:
         """This node's name."""
+
+    async def remembered(self) -> Remembered:
+        """All that this node wrote and nobody removed yet. Raises `Unavailable`, `Timeout`."""
 
     async def publish(self, info: NodeInfo) -> None:
         """Write the node's account of itself."""
