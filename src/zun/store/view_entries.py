@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the view holds: raw bytes with the few fields its indexes need; records are decoded when somebody asks.
+
+A hundred thousand containers must fit in little memory, and most of them are not looked at most of the time.
+"""
+
+import sys
+
+import msgspec
+
+from zun.model.records import (
+    ContainerRecord,
+    ImageObservation,
+    ImageWish,
+    NodeInfo,
+    NodeRecord,
+    Observation,
+    Place,
+)
+from zun.model.status import Derived
+from zun.store.codec import decode
+
+ABSENT = b""
+
+
+class _IndexedSpec(msgspec.Struct):
+    name: str = ""
+
+
+class _IndexedWish(msgspec.Struct):
+    project_id: str
+    created_at: float
+    spec: _IndexedSpec
+
+
+class _IndexedPlace(msgspec.Struct):
+    node: str
+
+
+class ContainerEntry:
+    """One container: its three records as bytes, with the revision at which each was last written (0: absent)."""
+
+    __slots__ = (
+        "created_at",
+        "derived",
+        "name",
+        "node",
+        "place_raw",
+        "place_revision",
+        "project_id",
+        "seen_raw",
+        "seen_revision",
+        "uuid",
+        "wish_raw",
+        "wish_revision",
+    )
+
+    def __init__(self, uuid: str) -> None:
+        self.uuid = uuid
+        self.project_id = ""
+        self.name = ""
+        self.node = ""
+        self.created_at = 0.0
+        self.wish_raw = self.place_raw = self.seen_raw = ABSENT
+        self.wish_revision = self.place_revision = self.seen_revision = 0
+        self.derived: Derived | None = None
+
+    @property
+    def revision(self) -> int:
+        """The newest revision of its records."""
+        return max(self.wish_revision, self.place_revision, self.seen_revision)
+
+    def record(self) -> ContainerRecord:
+        """The wish. Raises `Internal` when it is damaged."""
+        return decode(ContainerRecord, self.wish_raw)
+
+    def place(self) -> Place | None:
+        """Where it was put, if anything was decided. Raises `Internal` when the record is damaged."""
+        return decode(Place, self.place_raw) if self.place_revision else None
+
+    def seen(self) -> Observation | None:
+        """What the node of its place sees; None when that node said nothing. Raises `Internal` when it is damaged."""
+        return decode(Observation, self.seen_raw) if self.seen_revision else None
+
+    def set_wish(self, raw: bytes, revision: int) -> None:
+        """Take in a wish. Raises `Internal`, and changes nothing, when it is damaged."""
+        indexed = decode(_IndexedWish, raw)
+        self.wish_raw, self.wish_revision = raw, revision
+        self.project_id = sys.intern(indexed.project_id)
+        self.name = indexed.spec.name
+        self.created_at = indexed.created_at
+
+    def set_place(self, raw: bytes, revision: int) -> None:
+        """Take in a place (absent: empty bytes and 0). Raises `Internal`, and changes nothing, when it is damaged."""
+        self.node = sys.intern(decode(_IndexedPlace, raw).node) if revision else ""
+        self.place_raw, self.place_revision = raw, revision
+
+    def set_seen(self, raw: bytes, revision: int) -> None:
+        """Take in an observation of its node (absent: empty bytes and 0)."""
+        self.seen_raw, self.seen_revision = raw, revision
+
+
+class NodeEntry:
+    """One node: what it says of itself, what is said of it, and whether its heartbeat is there."""
+
+    __slots__ = (
+        "heartbeat_revision",
+        "info",
+        "info_revision",
+        "liveness_revision",
+        "name",
+        "record",
+        "record_raw",
+        "record_revision",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.info: NodeInfo | None = None
+        self.info_revision = 0
+        self.record: NodeRecord | None = None
+        self.record_raw = ABSENT
+        self.record_revision = 0
+        self.heartbeat_revision = 0
+        self.liveness_revision = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether it reports, and nobody declared it down."""
+        return bool(self.heartbeat_revision) and not (self.record is not None and self.record.forced_down)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is known of it any more."""
+        return not (self.info_revision or self.record_revision or self.heartbeat_revision)
+
+
+class ImageEntry(msgspec.Struct, frozen=True):
+    """A wished image with what its node did; `revision` is the newest of both."""
+
+    wish: ImageWish
+    observation: ImageObservation | None
+    revision: int
+    wish_revision: int
+
+
+class HeldImage:
+    """A wished image as bytes."""
+
+    __slots__ = ("node", "seen_raw", "seen_revision", "wish_raw", "wish_revision")
+
+    def __init__(self, wish_raw: bytes, wish_revision: int) -> None:
+        self.wish_raw, self.wish_revision = wish_raw, wish_revision
+        self.node = decode(_IndexedPlace, wish_raw).node
+        self.seen_raw, self.seen_revision = ABSENT, 0
+
+    def entry(self) -> ImageEntry:
+        """Decoded. Raises `Internal` when a record is damaged."""
+        seen = decode(ImageObservation, self.seen_raw) if self.seen_revision else None
+        revision = max(self.wish_revision, self.seen_revision)
+        return ImageEntry(decode(ImageWish, self.wish_raw), seen, revision, self.wish_revision)

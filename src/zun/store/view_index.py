@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The view's indexes of containers: all, by project, by node, by name, by status; each gives the oldest first."""
+
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+
+from zun.model.states import Status
+from zun.store.view_entries import ContainerEntry
+
+_AGE = attrgetter("created_at", "uuid")
+
+
+class Ordered:
+    """Containers by age. The order is kept as a list; it is made again only after a removal or the late arrival of an old one."""
+
+    __slots__ = ("_by_uuid", "_ordered")
+
+    def __init__(self) -> None:
+        self._by_uuid: dict[str, ContainerEntry] = {}
+        self._ordered: list[ContainerEntry] | None = None
+
+    def __len__(self) -> int:
+        return len(self._by_uuid)
+
+    def add(self, entry: ContainerEntry) -> None:
+        """Take one in (again)."""
+        known = entry.uuid in self._by_uuid
+        self._by_uuid[entry.uuid] = entry
+        if known or self._ordered is None:
+            return
+        if self._ordered and _AGE(entry) < _AGE(self._ordered[-1]):
+            self._ordered = None
+        else:
+            self._ordered.append(entry)
+
+    def remove(self, entry: ContainerEntry) -> None:
+        """Forget one."""
+        if self._by_uuid.pop(entry.uuid, None) is not None:
+            self._ordered = None
+
+    def oldest_first(self) -> list[ContainerEntry]:
+        """All, by creation time and uuid. The list is shared: do not change it, and do not keep it over an await."""
+        if self._ordered is None:
+            self._ordered = sorted(self._by_uuid.values(), key=_AGE)
+        return self._ordered
+
+
+class Index:
+    """Containers by everything that a request may ask for."""
+
+    def __init__(self) -> None:
+        self.all = Ordered()
+        self._by_project: dict[str, Ordered] = {}
+        self._by_node: dict[str, dict[str, ContainerEntry]] = {}
+        self._by_name: dict[str, tuple[ContainerEntry, ...]] = {}
+        self._statuses = StatusIndex()
+
+    def add(self, entry: ContainerEntry) -> None:
+        """Take in a container under its present project, node and name."""
+        self.all.add(entry)
+        self._by_project.setdefault(entry.project_id, Ordered()).add(entry)
+        if entry.node:
+            self._by_node.setdefault(entry.node, {})[entry.uuid] = entry
+        same_name = self._by_name.get(entry.name, ())
+        if entry not in same_name:
+            self._by_name[entry.name] = (*same_name, entry)
+        self._statuses.touch(entry)
+
+    def remove(self, entry: ContainerEntry) -> None:
+        """Forget a container; call it before its project, node or name changes."""
+        self.all.remove(entry)
+        if (project := self._by_project.get(entry.project_id)) is not None:
+            project.remove(entry)
+            if not project:
+                del self._by_project[entry.project_id]
+        self._leave_node(entry)
+        self._leave_name(entry)
+        self._statuses.forget(entry)
+
+    def moved(self, entry: ContainerEntry, old_node: str, old_name: str) -> None:
+        """A known container changed its node or its name; its project and age never change."""
+        if old_node != entry.node:
+            self._leave_node(entry, old_node)
+            if entry.node:
+                self._by_node.setdefault(entry.node, {})[entry.uuid] = entry
+        if old_name != entry.name:
+            self._leave_name(entry, old_name)
+            self._by_name[entry.name] = (*self._by_name.get(entry.name, ()), entry)
+        self._statuses.touch(entry)
+
+    def touched(self, entry: ContainerEntry) -> None:
+        """Its status may have changed."""
+        self._statuses.touch(entry)
+
+    def of_project(self, project_id: str) -> list[ContainerEntry]:
+        """A project's containers, oldest first."""
+        project = self._by_project.get(project_id)
+        return project.oldest_first() if project is not None else []
+
+    def on_node(self, node: str) -> Iterable[ContainerEntry]:
+        """The containers placed on a node, oldest first."""
+        return sorted(self._by_node.get(node, {}).values(), key=_AGE)
+
+    def placed_on(self, node: str) -> Iterable[ContainerEntry]:
+        """The same in no order."""
+        return self._by_node.get(node, {}).values()
+
+    def named(self, name: str) -> Iterable[ContainerEntry]:
+        """The containers with a name, oldest first."""
+        return sorted(self._by_name.get(name, ()), key=_AGE)
+
+    def with_status(self, status: Status, derive: Callable[[ContainerEntry], Status]) -> list[ContainerEntry]:
+        """The containers in a status, oldest first."""
+        return sorted(self._statuses.get(status, self.all.oldest_first, derive), key=_AGE)
+
+    def _leave_node(self, entry: ContainerEntry, node: str | None = None) -> None:
+        name = entry.node if node is None else node
+        if (there := self._by_node.get(name)) is not None:
+            there.pop(entry.uuid, None)
+            if not there:
+                del self._by_node[name]
+
+    def _leave_name(self, entry: ContainerEntry, name: str | None = None) -> None:
+        held = entry.name if name is None else name
+        rest = tuple(other for other in self._by_name.get(held, ()) if other is not entry)
+        if rest:
+            self._by_name[held] = rest
+        else:
+            self._by_name.pop(held, None)
+
+
+class StatusIndex:
+    """Containers by status. A status costs decoding, so it is derived when asked for, and then only of those that changed."""
+
+    def __init__(self) -> None:
+        self._filed: dict[str, Status] | None = None
+        self._by_status: dict[Status, dict[str, ContainerEntry]] = {status: {} for status in Status}
+        self._stale: dict[str, ContainerEntry] = {}
+
+    def touch(self, entry: ContainerEntry) -> None:
+        """A container came or changed. Before the first question nothing is remembered."""
+        if self._filed is not None:
+            self._stale[entry.uuid] = entry
+
+    def forget(self, entry: ContainerEntry) -> None:
+        """A container went."""
+        if self._filed is None:
+            return
+        self._stale.pop(entry.uuid, None)
+        if (status := self._filed.pop(entry.uuid, None)) is not None:
+            del self._by_status[status][entry.uuid]
+
+    def get(
+        self,
+        status: Status,
+        everything: Callable[[], Iterable[ContainerEntry]],
+        derive: Callable[[ContainerEntry], Status],
+    ) -> Iterable[ContainerEntry]:
+        """The containers in a status, in no order."""
+        if self._filed is None:
+            self._filed = {}
+            self._stale = {entry.uuid: entry for entry in everything()}
+        for uuid, entry in self._stale.items():
+            if (old := self._filed.get(uuid)) is not None:
+                del self._by_status[old][uuid]
+            self._filed[uuid] = derive(entry)
+            self._by_status[self._filed[uuid]][uuid] = entry
+        self._stale = {}
+        return self._by_status[status].values()
