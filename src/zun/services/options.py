@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator may set about containers (section `[containers]`) and quotas (section `[quota]`)."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from zun.model.records import Limits
+
+Meta = msgspec.Meta
+
+
+class ContainerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What containers may ask for, what they get when they do not ask, and how long their history is kept."""
+
+    minimum_cpu: Annotated[float, Meta(description="the fewest cores a container may ask for", ge=0.001)] = 0.1
+    maximum_cpu: Annotated[float, Meta(description="the most cores a container may ask for", ge=0.001)] = 16.0
+    default_cpu: Annotated[float, Meta(description="cores of a container that does not ask", ge=0.001)] = 1.0
+    minimum_memory: Annotated[int, Meta(description="the least memory a container may ask for, in MiB", ge=4)] = 4
+    maximum_memory: Annotated[int, Meta(description="the most memory a container may ask for, in MiB", ge=4)] = 8192
+    default_memory: Annotated[int, Meta(description="memory of a container that does not ask, in MiB", ge=4)] = 512
+    minimum_disk: Annotated[int, Meta(description="the smallest disk a container may ask for, in GiB", ge=1)] = 1
+    maximum_disk: Annotated[int, Meta(description="the largest disk a container may ask for, in GiB", ge=1)] = 160
+    default_disk: Annotated[
+        int, Meta(description="disk of a container that does not ask, in GiB; 0: as much as its node gives", ge=0)
+    ] = 0
+    unique_name_scope: Annotated[
+        Literal["", "project", "global"],
+        Meta(
+            description="within what container names are unique: nothing (empty), a project, or the whole cloud (global)"
+        ),
+    ] = ""
+    default_network: Annotated[
+        str, Meta(description="network of containers that name none; empty: the engine's own default network")
+    ] = ""
+    history_retention_seconds: Annotated[
+        int, Meta(description="how long the action history of a deleted container is kept, in seconds", ge=0)
+    ] = 86_400
+    history_actions: Annotated[
+        int,
+        Meta(description="actions kept of a living container; the oldest finished ones are dropped", ge=16, le=1000),
+    ] = 100
+    update_timeout_seconds: Annotated[
+        float, Meta(description="how long an update waits for the container's node, in seconds", ge=1.0)
+    ] = 30.0
+
+
+class QuotaOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of a project for which nobody set others; -1 is unlimited."""
+
+    containers: Annotated[int, Meta(description="containers", ge=-1)] = 40
+    memory: Annotated[int, Meta(description="memory of all containers, in MiB", ge=-1)] = 51_200
+    cpu: Annotated[int, Meta(description="cores of all containers", ge=-1)] = 20
+    disk: Annotated[int, Meta(description="disk of all containers, in GiB", ge=-1)] = 100
+
+    def limits(self) -> Limits:
+        """The same as limits."""
+        return Limits(containers=self.containers, cpu=self.cpu, memory=self.memory, disk=self.disk)
