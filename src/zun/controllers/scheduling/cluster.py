@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The planner's snapshot: what nodes are and what is taken of them. Plain memory, kept up to date claim by claim."""
+
+import random
+
+import msgspec
+
+from zun.model.records import Claim, NetworkInfo
+
+
+class NodeFacts(msgspec.Struct, frozen=True):
+    """What a node is, as far as placing cares. `up`: it reports; `record_revision`: that of what operators say of it."""
+
+    name: str
+    up: bool = True
+    enabled: bool = True
+    forced_down: bool = False
+    zone: str = ""
+    millicpus: int = 0
+    memory_mib: int = 0
+    disk_gib: int = 0
+    disk_quota: bool = False
+    dedicated: frozenset[int] = frozenset()
+    labels: dict[str, str] = {}
+    runtimes: frozenset[str] = frozenset()
+    capabilities: frozenset[str] = frozenset()
+    networks: tuple[NetworkInfo, ...] = ()
+    public_key: str = ""
+    uuid: str = ""
+    record_revision: int = 0
+
+
+class NodeState:
+    """A node with what is taken of it. `shared_millicpus` is what containers without cpus of their own may take."""
+
+    __slots__ = ("containers", "disk_gib", "facts", "memory_mib", "millicpus", "shared_millicpus", "taken_cpus")
+
+    def __init__(self, facts: NodeFacts) -> None:
+        self.millicpus = self.memory_mib = self.disk_gib = self.containers = 0
+        self.taken_cpus: set[int] = set()
+        self.describe(facts)
+
+    def describe(self, facts: NodeFacts) -> None:
+        """Take note of what the node is now."""
+        self.facts = facts
+        self.shared_millicpus = max(0, facts.millicpus - 1000 * len(facts.dedicated))
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self.facts.name
+
+    @property
+    def free_millicpus(self) -> int:
+        """What shared containers may still take."""
+        return self.shared_millicpus - self.millicpus
+
+    @property
+    def free_memory_mib(self) -> int:
+        """Memory nobody claimed."""
+        return self.facts.memory_mib - self.memory_mib
+
+    @property
+    def free_disk_gib(self) -> int:
+        """Disk nobody claimed."""
+        return self.facts.disk_gib - self.disk_gib
+
+    @property
+    def free_cpus(self) -> list[int]:
+        """Whole cpus that a container may have for itself, lowest first."""
+        return sorted(self.facts.dedicated - self.taken_cpus)
+
+    def take(self, claim: Claim) -> None:
+        """Count a claim."""
+        self._count(claim, 1)
+        self.taken_cpus |= cpus_of(claim)
+
+    def give_back(self, claim: Claim) -> None:
+        """Count a claim no longer."""
+        self._count(claim, -1)
+        self.taken_cpus -= cpus_of(claim)
+
+    def _count(self, claim: Claim, sign: int) -> None:
+        if claim.cpuset is None:
+            self.millicpus += sign * claim.millicpus
+        self.memory_mib += sign * claim.memory_mib
+        self.disk_gib += sign * claim.disk_gib
+        self.containers += sign
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A container's claim, as of the store's revision in which it was written."""
+
+    node: str
+    claim: Claim
+    addresses: tuple[str, ...]
+    revision: int
+
+
+class Cluster:
+    """All nodes, in a shuffled ring so that a stretch of it is a fair sample, and all claims on them."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.ring: list[NodeState] = []
+        self._rng = rng
+        self._places: dict[str, int] = {}
+        self._held: dict[str, Held] = {}
+        self._addresses: dict[str, str] = {}
+        self._homeless: dict[str, dict[str, Claim]] = {}
+
+    def node(self, name: str) -> NodeState | None:
+        """A known node."""
+        at = self._places.get(name)
+        return self.ring[at] if at is not None else None
+
+    def describe(self, facts: NodeFacts) -> None:
+        """A node came or changed."""
+        known = self.node(facts.name)
+        if known is not None:
+            known.describe(facts)
+            return
+        node = NodeState(facts)
+        for claim in self._homeless.pop(facts.name, {}).values():
+            node.take(claim)
+        self.ring.append(node)
+        self._places[facts.name] = len(self.ring) - 1
+        self._swap(len(self.ring) - 1, self._rng.randrange(len(self.ring)))
+
+    def forget(self, name: str) -> None:
+        """A node went; claims on it are remembered, should it come back."""
+        at = self._places.get(name)
+        if at is None:
+            return
+        self._swap(at, len(self.ring) - 1)
+        self.ring.pop()
+        del self._places[name]
+        left = {uuid: held.claim for uuid, held in self._held.items() if held.node == name}
+        if left:
+            self._homeless[name] = left
+
+    def held(self, uuid: str) -> Held | None:
+        """What a container has."""
+        return self._held.get(uuid)
+
+    def hold(self, uuid: str, held: Held) -> None:
+        """The container's claim is this now; an older one is given back, news from before are ignored."""
+        before = self._held.get(uuid)
+        if before is not None:
+            if held.revision < before.revision:
+                return
+            if held.node == before.node and held.claim == before.claim and held.addresses == before.addresses:
+                self._held[uuid] = held
+                return
+        self._drop(uuid)
+        self._held[uuid] = held
+        self._addresses.update(dict.fromkeys(held.addresses, uuid))
+        node = self.node(held.node)
+        if node is not None:
+            node.take(held.claim)
+        else:
+            self._homeless.setdefault(held.node, {})[uuid] = held.claim
+
+    def release(self, uuid: str, revision: int) -> None:
+        """The container has no place any more as of `revision`; ignored when it got one later."""
+        held = self._held.get(uuid)
+        if held is not None and held.revision <= revision:
+            self._drop(uuid)
+
+    def owner(self, address: str) -> str | None:
+        """The container that holds a fixed address (by its key)."""
+        return self._addresses.get(address)
+
+    def _drop(self, uuid: str) -> None:
+        held = self._held.pop(uuid, None)
+        if held is None:
+            return
+        for address in held.addresses:
+            if self._addresses.get(address) == uuid:
+                del self._addresses[address]
+        node = self.node(held.node)
+        if node is not None:
+            node.give_back(held.claim)
+            return
+        homeless = self._homeless.get(held.node, {})
+        homeless.pop(uuid, None)
+        if not homeless:
+            self._homeless.pop(held.node, None)
+
+    def _swap(self, one: int, other: int) -> None:
+        self.ring[one], self.ring[other] = self.ring[other], self.ring[one]
+        self._places[self.ring[one].facts.name] = one
+        self._places[self.ring[other].facts.name] = other
+
+
+def cpus_of(claim: Claim) -> set[int]:
+    """The cpus a claim has for itself."""
+    return {int(cpu) for cpu in claim.cpuset.split(",")} if claim.cpuset else set()

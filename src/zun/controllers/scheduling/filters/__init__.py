@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The filters, in the order in which they are asked: cheap ones and those that refuse most first.
+
+A node is counted under the first filter that refuses it, so the counts of an explanation add up.
+"""
+
+from zun.controllers.scheduling.filters.address import AddressFilter
+from zun.controllers.scheduling.filters.base import Filter
+from zun.controllers.scheduling.filters.capability import CapabilityFilter
+from zun.controllers.scheduling.filters.cpu import CpuFilter
+from zun.controllers.scheduling.filters.dedicated import DedicatedFilter
+from zun.controllers.scheduling.filters.disk import DiskFilter
+from zun.controllers.scheduling.filters.enabled import EnabledFilter
+from zun.controllers.scheduling.filters.host import HostFilter
+from zun.controllers.scheduling.filters.labels import LabelFilter
+from zun.controllers.scheduling.filters.memory import MemoryFilter
+from zun.controllers.scheduling.filters.network import NetworkFilter
+from zun.controllers.scheduling.filters.runtime import RuntimeFilter
+from zun.controllers.scheduling.filters.secrets import SecretsFilter
+from zun.controllers.scheduling.filters.up import ForcedDownFilter, UpFilter
+from zun.controllers.scheduling.filters.zone import ZoneFilter
+
+__all__ = ["FILTERS", "Filter"]
+
+FILTERS: tuple[Filter, ...] = (
+    HostFilter(),
+    ForcedDownFilter(),
+    UpFilter(),
+    EnabledFilter(),
+    ZoneFilter(),
+    LabelFilter(),
+    RuntimeFilter(),
+    CapabilityFilter(),
+    NetworkFilter(),
+    SecretsFilter(),
+    MemoryFilter(),
+    CpuFilter(),
+    DedicatedFilter(),
+    DiskFilter(),
+    AddressFilter(),
+)

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator may set about placing containers."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+
+class SchedulerOptions(msgspec.Struct, frozen=True):
+    """How containers are placed on nodes."""
+
+    weigher: Annotated[
+        Literal["spread", "pack"],
+        msgspec.Meta(
+            description="Which node is best: 'spread' keeps all equally free, 'pack' fills one after the other."
+        ),
+    ] = "spread"
+    sample_size: Annotated[
+        int,
+        msgspec.Meta(
+            description="In large clusters the best of this many suitable nodes is taken; more is fairer and slower.",
+            ge=1,
+            le=10_000,
+        ),
+    ] = 16
+    sample_above: Annotated[
+        int, msgspec.Meta(description="Up to this many nodes all of them are compared each time.", ge=1, le=100_000)
+    ] = 100
+    node_grace_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            description="How long after the start a container waits when no node has ever been up, before it is refused.",
+            ge=0,
+            le=3600,
+        ),
+    ] = 5.0

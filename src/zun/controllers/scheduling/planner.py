@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan: which node gets a container, or why none can. Pure: it changes nothing and asks nobody.
+
+In a large cluster it walks along the shuffled ring from `start` until it has found `sample_size` nodes that pass, and takes the
+best of them. The walk ends only when the whole ring was seen, so whatever fits somewhere is placed.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from zun.controllers.scheduling.addresses import address_keys
+from zun.controllers.scheduling.cluster import Cluster, NodeState
+from zun.controllers.scheduling.explaining import Looked, Refusals, refusal, why
+from zun.controllers.scheduling.filters import FILTERS, Filter
+from zun.controllers.scheduling.options import SchedulerOptions
+from zun.controllers.scheduling.requests import Request
+from zun.controllers.scheduling.weighers import WEIGHERS, Weigher
+from zun.model.records import Claim
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """A node for a container, what it takes there, the keys of its fixed addresses, and why it is this node.
+
+    `seen` is how many nodes were looked at.
+    """
+
+    node: str
+    claim: Claim
+    addresses: tuple[str, ...]
+    why: str
+    seen: int
+
+
+class NoPlace(msgspec.Struct, frozen=True):
+    """No node can have it; `detail` says why, with the nodes counted by reason."""
+
+    detail: str
+
+
+class Planner:
+    """Plans one container at a time against a cluster."""
+
+    def __init__(self, options: SchedulerOptions, filters: Sequence[Filter] = FILTERS) -> None:
+        self._sample_size = options.sample_size
+        self._sample_above = options.sample_above
+        self._filters = filters
+        self._weigher: Weigher = WEIGHERS[options.weigher]()
+
+    def plan(self, cluster: Cluster, request: Request, start: int = 0) -> Placement | NoPlace:
+        """Find a node, looking at the ring from place `start` on. Among equals the first one seen wins."""
+        ring = cluster.ring
+        wanted = len(ring) if len(ring) <= self._sample_above else self._sample_size
+        filters = [one for one in self._filters if one.applies(request)]
+        refused: Refusals = {}
+        best: NodeState | None = None
+        best_score = 0.0
+        found = seen = 0
+        for seen in range(1, len(ring) + 1):
+            node = ring[(start + seen - 1) % len(ring)]
+            if not self._passes(filters, request, node, cluster, refused):
+                continue
+            score = self._weigher.score(request, node)
+            if best is None or score > best_score:
+                best, best_score = node, score
+            found += 1
+            if found == wanted:
+                break
+        if best is None:
+            return NoPlace(refusal(request, len(ring), refused))
+        claim = request.claim(tuple(best.free_cpus[: request.dedicated]))
+        addresses = tuple(address_keys(request, best.facts)) if request.nets else ()
+        words = why(best, claim, Looked(found, seen, len(ring)), refused)
+        return Placement(best.name, claim, addresses, words, seen)
+
+    def _passes(
+        self, filters: Sequence[Filter], request: Request, node: NodeState, cluster: Cluster, refused: Refusals
+    ) -> bool:
+        for one in filters:
+            if not one.check(request, node, cluster):
+                refused.setdefault(one, []).append(node)
+                return False
+        return True

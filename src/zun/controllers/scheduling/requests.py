@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a container asks of a node: read once from its spec, so that filters look at plain values."""
+
+import math
+
+import msgspec
+
+from zun.drivers.runtime.types import Capability
+from zun.model.container import ContainerSpec, NetRequest
+from zun.model.records import Claim, ContainerRecord
+from zun.model.resources import DEDICATED, millicpus
+
+LABEL_HINT = "label:"
+"""A hint `label:<key>` asks for a node whose engine has the label `<key>` with that value. Other hints mean nothing."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One container's demands. `dedicated` is a number of whole cpus (0: it shares); `secrets` tells that files or a login
+    must be sealed for the node."""
+
+    uuid: str
+    millicpus: int
+    memory_mib: int
+    disk_gib: int = 0
+    dedicated: int = 0
+    host: str | None = None
+    zone: str | None = None
+    runtime: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    capabilities: frozenset[str] = frozenset()
+    nets: tuple[NetRequest, ...] = ()
+    secrets: bool = False
+
+    def claim(self, cpus: tuple[int, ...] = ()) -> Claim:
+        """What it takes of a node; `cpus` are those it got for itself."""
+        return Claim(
+            millicpus=1000 * len(cpus) if cpus else self.millicpus,
+            memory_mib=self.memory_mib,
+            disk_gib=self.disk_gib,
+            cpuset=",".join(map(str, cpus)) if cpus else None,
+        )
+
+
+def request_of(record: ContainerRecord) -> Request:
+    """What the wish asks for."""
+    spec = record.spec
+    source = record.image_source
+    return Request(
+        uuid=record.uuid,
+        millicpus=millicpus(spec.cpu),
+        memory_mib=spec.memory,
+        disk_gib=spec.disk,
+        dedicated=dedicated_cpus(spec.cpu) if spec.cpu_policy == DEDICATED else 0,
+        host=spec.host,
+        zone=spec.availability_zone,
+        runtime=spec.runtime,
+        labels=tuple(
+            (key.removeprefix(LABEL_HINT), value) for key, value in spec.hints.items() if key.startswith(LABEL_HINT)
+        ),
+        capabilities=_capabilities(spec),
+        nets=tuple(spec.nets),
+        secrets=record.files > 0 or (source is not None and source.credentials),
+    )
+
+
+def dedicated_cpus(cpu: float) -> int:
+    """How many whole cpus a dedicated container gets."""
+    return max(1, math.ceil(millicpus(cpu) / 1000))
+
+
+def _capabilities(spec: ContainerSpec) -> frozenset[str]:
+    needed = set()
+    if spec.privileged:
+        needed.add(Capability.PRIVILEGED.value)
+    if any(mount.file is None for mount in spec.mounts):
+        needed.add(Capability.VOLUMES.value)
+    if spec.cpu_policy == DEDICATED:
+        needed.add(Capability.CPUSET.value)
+    if spec.healthcheck is not None:
+        needed.add(Capability.HEALTH.value)
+    if spec.nets:
+        needed.add(Capability.NETWORKS.value)
+    return frozenset(needed)
