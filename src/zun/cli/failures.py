@@ -21,7 +21,7 @@ RUN_REFUSED = 125
 INTERRUPTED = 130
 
 
-class Failure(Exception):  # noqa: N818 - a failure is what the user gets to read
+class Failure(Exception):
     """Ends the command with `exit_code` after one line on standard error."""
 
     def __init__(self, message: str, exit_code: int = REFUSED, *, status: int = 0) -> None:

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings: one INI file, read once, handed down as typed objects. There is no global configuration.
+
+Each part of the house declares its own options as a Struct (a default and a description per attribute); this module maps
+INI sections to those Structs through oslo.config, so that operators find the file format they know. A name that no
+part declares is an error, not a silent default.
+"""
+
+import configparser
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, cast
+
+import msgspec
+from oslo_config import cfg
+
+from zun.agent.options import AgentOptions
+from zun.api.options import ApiOptions
+from zun.controllers.options import ControllerOptions
+from zun.controllers.scheduling.options import SchedulerOptions
+from zun.drivers.identity.static.options import StaticIdentityOptions
+from zun.drivers.runtime.docker.options import DockerOptions
+from zun.model.errors import Invalid
+from zun.policy.options import PolicyOptions
+from zun.services.options import ContainerOptions, QuotaOptions
+
+Meta = msgspec.Meta
+Section = TypeVar("Section", bound=msgspec.Struct)
+
+
+class StoreOptions(msgspec.Struct, frozen=True):
+    """Where state is kept."""
+
+    driver: Annotated[
+        Literal["sqlite", "etcd", "memory"],
+        Meta(
+            description="sqlite: embedded, durable, one process. etcd: a server. memory: gone at exit; for trying things"
+        ),
+    ] = "sqlite"
+    endpoint: Annotated[str, Meta(description="etcd's address, host:port")] = "127.0.0.1:2379"
+
+
+class RuntimeOptions(msgspec.Struct, frozen=True):
+    """Which engine runs the containers of this node."""
+
+    driver: Annotated[
+        Literal["docker", "fake"], Meta(description="docker: a Docker engine. fake: nothing runs; for tests and load")
+    ] = "docker"
+
+
+class LogOptions(msgspec.Struct, frozen=True):
+    """What is written to standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="the least serious message that is written")
+    ] = "info"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of one process."""
+
+    state_dir: Path
+    api: ApiOptions = ApiOptions()
+    containers: ContainerOptions = ContainerOptions()
+    quota: QuotaOptions = QuotaOptions()
+    scheduler: SchedulerOptions = SchedulerOptions()
+    controller: ControllerOptions = ControllerOptions()
+    compute: AgentOptions = AgentOptions()
+    runtime: RuntimeOptions = RuntimeOptions()
+    docker: DockerOptions = DockerOptions()
+    policy: PolicyOptions = PolicyOptions()
+    identity: StaticIdentityOptions = StaticIdentityOptions()
+    store: StoreOptions = StoreOptions()
+    log: LogOptions = LogOptions()
+
+
+def sections() -> dict[str, type[msgspec.Struct]]:
+    """The sections of the file with what each may hold."""
+    hints = typing.get_type_hints(Settings)
+    return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, msgspec.Struct)}
+
+
+def load(
+    state_dir: Path, path: Path | None = None, overrides: Mapping[str, Mapping[str, object]] | None = None
+) -> Settings:
+    """The settings of `path` (defaults when None) with `overrides` (section → option → value) on top.
+
+    Raises `Invalid` naming the file, section and option that is unknown or wrong.
+    """
+    conf = cfg.ConfigOpts()
+    for name, struct in sections().items():
+        conf.register_opts(_options(struct), group=name)
+    if path is not None:
+        _refuse_unknown(path)
+    try:
+        conf(args=[], project="zun", default_config_files=[str(path)] if path else [], default_config_dirs=[])
+        found: dict[str, Any] = {}
+        for name, struct in sections().items():
+            raw = {option.name: conf[name][option.dest] for option in _options(struct)}
+            raw.update((overrides or {}).get(name, {}))
+            found[name] = _checked(struct, raw, name)
+    except (cfg.ConfigFilesNotFoundError, cfg.ConfigFileParseError, cfg.ConfigFilesPermissionDeniedError) as error:
+        raise Invalid(f"The configuration file cannot be read: {error}") from error
+    except cfg.ConfigFileValueError as error:
+        raise Invalid(f"The configuration file {path} holds a wrong value: {error}") from error
+    return Settings(state_dir=state_dir, **found)
+
+
+def sample() -> str:
+    """A documented configuration file with every option at its default, commented out."""
+    lines = ["# Zun's configuration. Every option is shown with its default; remove the # to change it."]
+    for name, struct in sections().items():
+        lines += ["", f"[{name}]", *(f"# {line}".rstrip() for line in (struct.__doc__ or "").strip().splitlines()[:1])]
+        for option in _options(struct):
+            shown = "" if option.default is None else option.default
+            if isinstance(shown, list):
+                shown = ",".join(shown)
+            if isinstance(shown, dict):
+                shown = ",".join(f"{key}:{value}" for key, value in shown.items())
+            lines += ["", f"# {option.help}", f"#{option.name} = {shown}".rstrip()]
+    return "\n".join(lines) + "\n"
+
+
+def _refuse_unknown(path: Path) -> None:
+    parser = configparser.ConfigParser(strict=False, interpolation=None, allow_no_value=True, default_section="DEFAULT")
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
+    except (OSError, configparser.Error, UnicodeDecodeError) as error:
+        raise Invalid(f"The configuration file {path} cannot be read: {error}") from error
+    known = sections()
+    for option in parser.defaults():
+        raise Invalid(
+            f"{path}: option `{option}` stands outside a section; put it below one of {', '.join(sorted(known))}."
+        )
+    for section in parser.sections():
+        if section not in known:
+            raise Invalid(f"{path}: there is no section [{section}]; sections are {', '.join(sorted(known))}.")
+        names = {option.name for option in _options(known[section])}
+        for option in parser[section]:
+            if option not in names:
+                raise Invalid(f"{path}: [{section}] has no option `{option}`; it has {', '.join(sorted(names))}.")
+
+
+def _checked(struct: type[Section], raw: dict[str, object], section: str) -> Section:
+    try:
+        return msgspec.convert(raw, struct, strict=False)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"The configuration is wrong in section [{section}]: {error}") from error
+
+
+def _options(struct: type[msgspec.Struct]) -> list[Any]:
+    hints = typing.get_type_hints(struct, include_extras=True)
+    found = []
+    for field in msgspec.structs.fields(struct):
+        default = field.default if field.default is not msgspec.NODEFAULT else cast(Any, field.default_factory)()
+        found.append(_option(field.name, hints[field.name], default))
+    return found
+
+
+def _option(name: str, hint: Any, default: object) -> Any:
+    """The oslo.config option for one attribute."""
+    description = ""
+    limits: dict[str, Any] = {}
+    if typing.get_origin(hint) is Annotated:
+        hint, *extras = typing.get_args(hint)
+        for extra in extras:
+            if isinstance(extra, msgspec.Meta):
+                description = extra.description or description
+                limits = {"min": extra.ge, "max": extra.le}
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
+    if typing.get_origin(hint) is Annotated:
+        return _option(name, hint, default)
+    if typing.get_origin(hint) is Literal:
+        return cfg.StrOpt(name, default=default, choices=list(typing.get_args(hint)), help=description)
+    if hint is bool:
+        return cfg.BoolOpt(name, default=default, help=description)
+    if hint in (int, float):
+        kind = cfg.IntOpt if hint is int else cfg.FloatOpt
+        return kind(name, default=default, help=description, **limits)
+    if typing.get_origin(hint) in (list, tuple):
+        item = str(typing.get_args(hint)[0].__name__) if typing.get_args(hint) else "str"
+        return cfg.ListOpt(
+            name,
+            default=list(cast(Any, default) or []),
+            help=description,
+            item_type=cfg.types.Integer() if item == "int" else None,
+        )
+    if typing.get_origin(hint) is dict:
+        return cfg.DictOpt(name, default=default, help=description)
+    return cfg.StrOpt(name, default=None if default is None else str(default), help=description)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""zund: the service's executable. Parses the command line and leaves the rest to `zun.wiring`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from zun import __version__
+from zun.model.errors import Invalid, ZunError
+
+
+def default_state_dir() -> Path:
+    """Where state lives unless told otherwise: /var/lib/zun for root, else below the user's home."""
+    return Path("/var/lib/zun") if os.geteuid() == 0 else Path.home() / ".local/share/zun"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns the exit code. Errors of ours are one line on standard error."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except ZunError as error:
+        print(f"zund: {error.message}", file=sys.stderr)  # noqa: T201 - a command speaks on its terminal
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="zund", description="Containers through one API, whatever engine runs them.")
+    parser.add_argument("--version", action="version", version=f"zund {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    everything = commands.add_parser("all", help="run the whole service in this process")
+    _common(everything)
+    everything.add_argument("--listen", metavar="HOST:PORT", help="where the API listens (default 127.0.0.1:9517)")
+    everything.add_argument("--runtime", choices=["docker", "fake"], help="the engine (default: as configured, docker)")
+    everything.add_argument(
+        "--store", choices=["sqlite", "memory", "etcd"], help="where state is kept (default sqlite)"
+    )
+    everything.set_defaults(run=_run_all)
+
+    config = commands.add_parser("config", help="the configuration file").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    config.add_parser("sample", help="print a documented file with every option").set_defaults(run=_print_sample)
+    check = config.add_parser("check", help="read the file and name what is wrong in it")
+    _common(check)
+    check.set_defaults(run=_check_config)
+
+    user = commands.add_parser("user", help="who may use the service").add_subparsers(required=True, metavar="COMMAND")
+    add = user.add_parser("add", help="add a user and print the token (shown once)")
+    _common(add)
+    add.add_argument("name")
+    add.add_argument("--project", required=True, help="the project the user works in")
+    add.add_argument("--role", action="append", choices=["admin", "member", "reader"], help="default: member")
+    add.set_defaults(run=_add_user)
+    listing = user.add_parser("list", help="list users")
+    _common(listing)
+    listing.set_defaults(run=_list_users)
+    remove = user.add_parser("remove", help="remove a user; the token stops working at once")
+    _common(remove)
+    remove.add_argument("name")
+    remove.set_defaults(run=_remove_user)
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--state-dir", type=Path, default=default_state_dir(), help="default: %(default)s")
+    parser.add_argument("--config", type=Path, help="an INI file; `zund config sample` shows what it may hold")
+
+
+def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
+    changed: dict[str, dict[str, object]] = {}
+    if arguments.listen:
+        host, separator, port = arguments.listen.rpartition(":")
+        if not separator or not port.isdigit():
+            raise Invalid(f"--listen takes HOST:PORT, for example 127.0.0.1:9517, not {arguments.listen!r}.")
+        changed["api"] = {"host": host.strip("[]"), "port": int(port)}
+    if arguments.runtime:
+        changed["runtime"] = {"driver": arguments.runtime}
+    if arguments.store:
+        changed["store"] = {"driver": arguments.store}
+    return changed
+
+
+# Imports stand inside the commands so that `zund --help` and `zund user add` do not load the whole service.
+
+
+def _run_all(arguments: argparse.Namespace) -> int:
+    from zun import config, wiring  # noqa: PLC0415
+
+    settings = config.load(arguments.state_dir, arguments.config, _overrides(arguments))
+    return wiring.run_all(settings)
+
+
+def _print_sample(_: argparse.Namespace) -> int:
+    from zun import config  # noqa: PLC0415
+
+    print(config.sample(), end="")  # noqa: T201
+    return 0
+
+
+def _check_config(arguments: argparse.Namespace) -> int:
+    from zun import config  # noqa: PLC0415
+
+    config.load(arguments.state_dir, arguments.config)
+    print("The configuration is good.")  # noqa: T201
+    return 0
+
+
+def _tokens_path(arguments: argparse.Namespace) -> Path:
+    from zun import config, wiring  # noqa: PLC0415
+
+    return wiring.tokens_path(config.load(arguments.state_dir, arguments.config))
+
+
+def _add_user(arguments: argparse.Namespace) -> int:
+    from zun.drivers.identity.static import tokens  # noqa: PLC0415
+
+    roles = arguments.role or ["member"]
+    token = tokens.add_user(_tokens_path(arguments), arguments.name, project=arguments.project, roles=roles)
+    print(token)  # noqa: T201
+    return 0
+
+
+def _list_users(arguments: argparse.Namespace) -> int:
+    from zun.drivers.identity.static import tokens  # noqa: PLC0415
+
+    for user in tokens.users(_tokens_path(arguments)):
+        print(f"{user.name}\t{user.project}\t{','.join(user.roles)}\t{user.tokens} token(s)")  # noqa: T201
+    return 0
+
+
+def _remove_user(arguments: argparse.Namespace) -> int:
+    from zun.drivers.identity.static import tokens  # noqa: PLC0415
+
+    tokens.remove_user(_tokens_path(arguments), arguments.name)
+    return 0
