@@ -88,6 +88,10 @@ class NodeState:
         self.containers += sign
 
 
+PENDING = 2**62
+"""The revision of a claim that is being written: no news overtakes it until it is settled."""
+
+
 class Held(msgspec.Struct, frozen=True):
     """A container's claim, as of the store's revision in which it was written."""
 
@@ -159,6 +163,28 @@ class Cluster:
             node.take(held.claim)
         else:
             self._homeless.setdefault(held.node, {})[uuid] = held.claim
+
+    def holders(self) -> list[str]:
+        """All containers that hold something."""
+        return list(self._held)
+
+    def names(self) -> list[str]:
+        """All known nodes."""
+        return list(self._places)
+
+    def settle(self, uuid: str, revision: int) -> None:
+        """The claim that was being written is written, as of `revision`."""
+        held = self._held.get(uuid)
+        if held is not None and held.revision == PENDING:
+            self._held[uuid] = msgspec.structs.replace(held, revision=revision)
+
+    def note_owner(self, address: str, uuid: str) -> None:
+        """A fixed address turned out to be taken by a container of which nothing else is known."""
+        self._addresses[address] = uuid
+
+    def revoke(self, uuid: str) -> None:
+        """Give back whatever the container has; who calls it looks up what it really has."""
+        self._drop(uuid)
 
     def release(self, uuid: str, revision: int) -> None:
         """The container has no place any more as of `revision`; ignored when it got one later."""

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps the planner's snapshot in step with the view, change by change."""
+
+import random
+
+from zun.controllers.scheduling.cluster import Cluster, Held, NodeFacts
+from zun.store.view import Change, ContainerEntry, NodeEntry, View
+
+
+class Follower:
+    """Carries what the view shows of nodes and places into a cluster."""
+
+    def __init__(self, view: View, rng: random.Random) -> None:
+        self._view = view
+        self.cluster = Cluster(rng)
+
+    def rebuild(self) -> None:
+        """Take in everything as it is; for the beginning, and when changes were missed."""
+        present = {node.name for node in self._view.nodes()}
+        for name in self.cluster.names():
+            if name not in present:
+                self.cluster.forget(name)
+        for node in self._view.nodes():
+            self._take_node(node.name, node)
+        for uuid in self.cluster.holders():
+            if self._view.container(uuid) is None:
+                self.cluster.release(uuid, self._view.revision)
+        for entry in self._view.containers():
+            self.take(entry.uuid, entry, self._view.revision)
+
+    def apply(self, change: Change) -> None:
+        """Take in one change."""
+        if change.kind == "node":
+            self._take_node(change.id, self._view.node(change.id))
+        elif change.kind == "container":
+            self.take(change.id, self._view.container(change.id), change.revision)
+
+    def take(self, uuid: str, entry: ContainerEntry | None, revision: int) -> None:
+        """What a container has, as of `revision`."""
+        if entry is None or not entry.node:
+            self.cluster.release(uuid, revision)
+            return
+        held = self.cluster.held(uuid)
+        if held is not None and held.revision >= entry.place_revision:
+            return
+        place = entry.place()
+        if place is not None:
+            self.cluster.hold(
+                uuid,
+                Held(
+                    node=place.node,
+                    claim=place.claim,
+                    addresses=tuple(place.addresses),
+                    revision=entry.place_revision,
+                ),
+            )
+
+    def any_node_up(self, *names: str) -> bool:
+        """Whether at least one of these nodes (without names: of all) is registered and reports."""
+        found = [self.cluster.node(name) for name in names or self.cluster.names()]
+        return any(node is not None and node.facts.up for node in found)
+
+    def _take_node(self, name: str, node: NodeEntry | None) -> None:
+        facts = facts_of(node) if node is not None else None
+        if facts is None:
+            self.cluster.forget(name)
+        else:
+            self.cluster.describe(facts)
+
+
+def facts_of(node: NodeEntry) -> NodeFacts | None:
+    """What placing needs to know of a node; None of one that is not registered. One that never reported is down."""
+    record, info = node.record, node.info
+    if record is None:
+        return None
+    said = NodeFacts(
+        name=node.name,
+        up=False,
+        enabled=not record.disabled,
+        forced_down=record.forced_down,
+        zone=record.zone,
+        public_key=record.public_key,
+        record_revision=node.record_revision,
+    )
+    if info is None:
+        return said
+    return NodeFacts(
+        name=said.name,
+        up=node.alive,
+        enabled=said.enabled,
+        forced_down=said.forced_down,
+        zone=said.zone,
+        millicpus=info.millicpus,
+        memory_mib=info.memory_mib,
+        disk_gib=info.disk_gib,
+        disk_quota=info.disk_quota_supported,
+        dedicated=frozenset(info.dedicated_cpus),
+        labels=info.labels,
+        runtimes=frozenset(info.runtimes),
+        capabilities=frozenset(info.capabilities),
+        networks=tuple(info.networks),
+        public_key=said.public_key,
+        uuid=info.uuid,
+        record_revision=said.record_revision,
+    )

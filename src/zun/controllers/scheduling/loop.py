@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scheduling loop: what has no place gets one, at once; what came meanwhile shares the next transaction.
+
+Level-triggered: a change only names a container; what is to be done is read from the records when its turn comes.
+"""
+
+import asyncio
+import logging
+import random
+
+from zun.base.clock import Clock
+from zun.base.sealing import MasterKey
+from zun.base.workset import Workset
+from zun.controllers.scheduling import resizing
+from zun.controllers.scheduling.decisions import Decision
+from zun.controllers.scheduling.following import Follower
+from zun.controllers.scheduling.options import SchedulerOptions
+from zun.controllers.scheduling.placing import Placer
+from zun.controllers.scheduling.planner import Planner
+from zun.controllers.scheduling.writing import Writer
+from zun.model.errors import Internal, Timeout, Unavailable
+from zun.model.records import Verb
+from zun.store.fencing import Fence
+from zun.store.interface import Store
+from zun.store.view import ContainerEntry, View
+
+_LOG = logging.getLogger(__name__)
+_AT_ONCE = 256
+"""Containers decided in one turn; news that come meanwhile wait for the next."""
+
+
+class SchedulingLoop:
+    """Places containers while this process leads. Runs once at a time."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        view: View,
+        clock: Clock,
+        master_key: MasterKey,
+        options: SchedulerOptions,
+        rng: random.Random,
+    ) -> None:
+        self._store = store
+        self._view = view
+        self._clock = clock
+        self._options = options
+        self._rng = rng
+        self._placer = Placer(store, Planner(options), master_key, clock)
+
+    async def run(self, fence: Fence) -> None:
+        """Until cancelled. Raises `LeadershipLost`. What is known of claims is read anew at every beginning."""
+        await self._view.ready()
+        await self._view.fresh()
+        waiting: Workset[str] = Workset()
+        follower = Follower(self._view, self._rng)
+        may_refuse = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            writer = Writer(
+                self._store, self._view, self._clock, fence, follower=follower, waiting=waiting, tasks=tasks
+            )
+            tasks.create_task(self._follow(follower, waiting, may_refuse))
+            tasks.create_task(self._end_of_grace(may_refuse))
+            await may_refuse.wait()
+            while True:
+                await self._turn(await waiting.take(_AT_ONCE), follower, writer)
+
+    async def _follow(self, follower: Follower, waiting: Workset[str], may_refuse: asyncio.Event) -> None:
+        subscription = self._view.subscribe()
+        self._look_at_all(follower, waiting, may_refuse)
+        while True:
+            for change in await subscription.batch():
+                if change.kind == "reset":
+                    self._look_at_all(follower, waiting, may_refuse)
+                    continue
+                follower.apply(change)
+                if change.kind == "node" and follower.any_node_up(change.id):
+                    may_refuse.set()
+                elif change.kind == "container" and _may_need_work(self._view.container(change.id)):
+                    waiting.add(change.id)
+
+    def _look_at_all(self, follower: Follower, waiting: Workset[str], may_refuse: asyncio.Event) -> None:
+        follower.rebuild()
+        waiting.update(entry.uuid for entry in self._view.containers() if _may_need_work(entry))
+        if follower.any_node_up():
+            may_refuse.set()
+
+    async def _end_of_grace(self, may_refuse: asyncio.Event) -> None:
+        """Just after the start the nodes are about to come: nothing is refused for want of them before this has passed."""
+        await self._clock.sleep(self._options.node_grace_seconds)
+        may_refuse.set()
+
+    async def _turn(self, uuids: list[str], follower: Follower, writer: Writer) -> None:
+        decisions = []
+        for uuid in uuids:
+            try:
+                decision = await self._decide(uuid, follower)
+            except (Unavailable, Timeout) as error:
+                _LOG.warning("Container %s is placed later: %s", uuid, error.message)
+                writer.again(uuid)
+                continue
+            except Internal as error:
+                _LOG.error("Container %s cannot be placed: %s", uuid, error.message)
+                continue
+            if decision is not None:
+                decisions.append(decision)
+        await writer.write(decisions)
+
+    async def _decide(self, uuid: str, follower: Follower) -> Decision | None:
+        entry = self._view.container(uuid)
+        if entry is None:
+            return None
+        record, place = entry.record(), entry.place()
+        if any(intent.verb is Verb.DELETE for intent in record.intents):
+            return None
+        if entry.node:
+            return resizing.decide(entry, follower.cluster)
+        if place is None or place.failure is None or place.failure.seq < record.seq:
+            return await self._placer.decide(entry, follower.cluster)
+        return None
+
+
+def _may_need_work(entry: ContainerEntry | None) -> bool:
+    """Cheap: not placed, or its wish is newer than its place (a resize may wait)."""
+    return entry is not None and (not entry.node or entry.wish_revision > entry.place_revision)
