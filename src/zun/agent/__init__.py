@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""One node: makes its inbox true and reports what it sees."""

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an agent knows of a container that nobody could tell it again: the journal holds it, the planner decides by it."""
+
+import msgspec
+
+from zun.model.container import NetRequest
+from zun.model.records import ActionResult, Intent, Observation, SeenState
+
+ALIVE = frozenset({SeenState.RUNNING, SeenState.PAUSED, SeenState.RESTARTING})
+"""A container in one of these runs, as far as its owner is concerned."""
+
+
+class Memory(msgspec.Struct, omit_defaults=True):
+    """One container on this node.
+
+    `begun` is the intent that was written down before it was acted upon and has not ended yet.
+    """
+
+    observation: Observation
+    begun: Intent | None = None
+    ran: bool = False  # it ran when it was last seen
+    user_stopped: bool = False  # its user stopped it and did not start it again
+    boot_id: str = ""  # of the machine, when the container was last seen
+    attempts: int = 0  # restarts since it last ran well
+    heals: int = 0
+    healed_at: float = 0.0
+    due: float | None = None  # when the next restart, healing or removal is to happen (seconds since the epoch)
+    networks: list[NetRequest] | None = None  # None: those of the spec
+    open: ActionResult | None = None  # of a request whose later intents are not yet carried out
+    results: list[ActionResult] = []  # finished, not yet known to have arrived
+
+    @property
+    def uuid(self) -> str:
+        """The container."""
+        return self.observation.uuid
+
+    @property
+    def handle(self) -> str:
+        """The engine's id of its object, "" when there is none."""
+        return self.observation.runtime_id
+
+    def copy(self) -> "Memory":
+        """One that does not change when this one does."""
+        return msgspec.structs.replace(self, observation=copy_observation(self.observation), results=list(self.results))
+
+
+def fresh(uuid: str, generation: int) -> Memory:
+    """What is known of a container nobody has made yet."""
+    return Memory(Observation(uuid, generation, SeenState.ABSENT))
+
+
+def copy_observation(observation: Observation) -> Observation:
+    """A copy; the lists in an observation are replaced, never changed, so they may be shared."""
+    return msgspec.structs.replace(observation)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the wish to the engine's words: what a container is made from on this node."""
+
+import hashlib
+import re
+
+from zun.agent.memory import Memory
+from zun.drivers.runtime.types import ContainerRequest, FileMount, NetworkRequest, VolumeMount
+from zun.model.container import NetRequest
+from zun.model.errors import Invalid
+from zun.model.records import Inbox
+
+_PLAIN_PROJECT = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}")
+
+
+def container_request(inbox: Inbox, memory: Memory, file_paths: dict[int, str]) -> ContainerRequest:
+    """What the engine is asked to make. Limits come from the claim: that is what the leader granted. Raises `Invalid`."""
+    spec, claim = inbox.spec, inbox.claim
+    return ContainerRequest(
+        uuid=inbox.uuid,
+        generation=inbox.generation,
+        project_id=inbox.project_id,
+        image=image_of(inbox),
+        command=spec.command,
+        entrypoint=spec.entrypoint,
+        environment=spec.environment,
+        labels=spec.labels,
+        workdir=spec.workdir,
+        hostname=spec.hostname,
+        tty=spec.tty,
+        interactive=spec.interactive,
+        privileged=spec.privileged,
+        runtime=spec.runtime,
+        cpu=claim.millicpus / 1000 if claim.millicpus else None,
+        cpuset=claim.cpuset,
+        memory_mib=claim.memory_mib or None,
+        disk_gib=claim.disk_gib,
+        healthcheck=spec.healthcheck,
+        exposed_ports=spec.exposed_ports,
+        networks=tuple(network_request(net) for net in networks_of(inbox, memory)),
+        volumes=tuple(
+            VolumeMount(volume_name(inbox.project_id, mount.source), mount.destination)
+            for mount in spec.mounts
+            if mount.source and mount.file is None
+        ),
+        files=tuple(
+            FileMount(file_paths[mount.file], mount.destination) for mount in spec.mounts if mount.file is not None
+        ),
+    )
+
+
+def image_of(inbox: Inbox) -> str:
+    """The reference the engine is asked for."""
+    return inbox.image_source.reference if inbox.image_source is not None else inbox.spec.image
+
+
+def networks_of(inbox: Inbox, memory: Memory) -> list[NetRequest]:
+    """The networks it is to be on: the wished ones, with what was attached and detached since."""
+    return inbox.spec.nets if memory.networks is None else memory.networks
+
+
+def network_request(net: NetRequest) -> NetworkRequest:
+    """A network in the engine's words."""
+    return NetworkRequest(net.network, net.v4_fixed_ip, net.v6_fixed_ip)
+
+
+def volume_name(project_id: str, name: str) -> str:
+    """The engine's name of a project's volume: no two projects can ever mean the same one. Raises `Invalid`."""
+    if not _VOLUME.fullmatch(name):
+        raise Invalid(
+            f"{name!r} is no volume name; use at most 100 letters, digits, '_', '.' and '-', beginning with a letter or digit."
+        )
+    if _PLAIN_PROJECT.fullmatch(project_id):
+        return f"zun-{project_id}-{name}"
+    # Ids of other forms may hold anything, dashes too: only their digest says where the id ends and the name begins.
+    return f"zun-p{hashlib.sha256(project_id.encode()).hexdigest()[:32]}-{name}"

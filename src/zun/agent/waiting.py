@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting for "something happened, or it is time", on the clock that was handed in."""
+
+import asyncio
+
+from zun.base.clock import Clock
+
+
+class Bell:
+    """Rung by whoever has news; one task waits for it. Ringing while nobody waits is remembered."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """There is news."""
+        self._event.set()
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Until the bell rings, at most `seconds` (None: however long). Returns whether it rang."""
+        if seconds is None:
+            await self._event.wait()
+        elif not self._event.is_set():
+            await self._race(seconds)
+        rang = self._event.is_set()
+        self._event.clear()
+        return rang
+
+    async def _race(self, seconds: float) -> None:
+        tasks = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._event.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
