@@ -191,6 +191,19 @@ class LiveService:
         self._check_archive_size(len(data), "PUT", entry)
         await self._named(entry, node.put_archive(entry.uuid, path, _pieces(data)))
 
+    async def search_images(self, ctx: RequestContext, term: str, *, exact: bool) -> list[dict[str, object]]:
+        """Images of the public registry, asked through a node that is up. Raises `Unavailable` when there is none."""
+        self._policy.authorize(ctx.caller, "image:search")
+        await self._view.fresh()
+        up = next((node.name for node in self._view.nodes() if node.alive), None)
+        if up is None:
+            raise Unavailable("No host is up that could ask the registry; try again when one is.")
+        try:
+            async with asyncio.timeout(self._options.node_timeout_seconds):
+                return await self._directory.live(up).search_images(term, exact=exact)
+        except TimeoutError as error:
+            raise Timeout("The registry did not answer in time; try again.") from error
+
     # Behind them all
 
     def _admit(self, ctx: RequestContext, entry: ContainerEntry, rule: str, action: Action) -> NodeLive:
