@@ -154,7 +154,7 @@ async def test_a_silent_node_is_a_timeout_and_not_a_wait_for_ever(
         return  # the first is bounded by whoever sends the data, the second asks no node
     entry = await soon.running(interactive=True)
     soon.node.hanging = True
-    with pytest.raises(Timeout, match="n1 did not answer within 0.2 seconds"):
+    with pytest.raises(Timeout, match=r"n1 did not answer within 0\.2 seconds"):
         await case[2](soon, MEMBER, entry)
 
 
