@@ -2,7 +2,7 @@
 """What a handler gets: one routed request, with its body bounded and its parameters read by declared rules."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -18,6 +18,7 @@ from zun.model.fields import Unknown, read_form
 from zun.model.microversions import Microversion
 
 F = TypeVar("F", bound=msgspec.Struct)
+T = TypeVar("T")
 
 _MAX_PARAMETERS = 1000
 
@@ -129,13 +130,37 @@ class Call:
         """Query parameters and members of the JSON body together; where both name one, the body's counts."""
         return self.query_members() | await self.json_object()
 
+    def read(
+        self, form: type[F], members: Mapping[str, Any], *, unknown: Unknown = Unknown.IGNORE, code: str = ""
+    ) -> F:
+        """Members read by the declared fields of `form`, at the microversion in use. Raises `Invalid` (with `code`)."""
+        return read_form(form, members, self.version, unknown=unknown, code=code)
+
     async def arguments(self, form: type[F], *, unknown: Unknown = Unknown.IGNORE) -> F:
         """Query and body, read by the declared fields of `form`. Raises `Invalid`."""
-        return read_form(form, await self.members(), self.version, unknown=unknown)
+        return self.read(form, await self.members(), unknown=unknown)
 
-    def query_arguments(self, form: type[F], *, unknown: Unknown = Unknown.IGNORE) -> F:
-        """The query alone, read by the declared fields of `form`. Raises `Invalid`."""
-        return read_form(form, self.query_members(), self.version, unknown=unknown)
+    def query_arguments(self, form: type[F], *, unknown: Unknown = Unknown.IGNORE, code: str = "") -> F:
+        """The query alone, read by the declared fields of `form`. Raises `Invalid` (with `code`)."""
+        return self.read(form, self.query_members(), unknown=unknown, code=code)
+
+    async def while_connected(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` returns; it is cancelled when the client hangs up. The body must have been read before."""
+        task = asyncio.create_task(work)
+        gone = asyncio.create_task(self._gone())
+        try:
+            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise ClientDisconnect
+            return task.result()
+        finally:
+            task.cancel()
+            gone.cancel()
+            await asyncio.gather(task, gone, return_exceptions=True)
+
+    async def _gone(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
 
     async def _next(self) -> Message:
         try:

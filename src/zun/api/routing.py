@@ -54,6 +54,7 @@ class Route(msgspec.Struct, frozen=True):
     either: type[msgspec.Struct] | None = None
     closed: bool = True  # unknown members of `body` are refused
     only: frozenset[str] | None = None  # the members of `body` allowed
+    shows: str = ""  # the schema of its answer
     summary: str = ""
 
 

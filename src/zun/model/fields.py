@@ -34,7 +34,7 @@ class Below(Enum):
 
 
 class Since(msgspec.Struct, frozen=True):
-    """The microversion that brought a field. `when` says which values count as using it (default: any that is given)."""
+    """The microversion that brought a field. `when` says which normalised values count as using it (default: any)."""
 
     version: Microversion
     below: Below = Below.REFUSED
@@ -132,11 +132,13 @@ def read_members(
     unknown: Unknown = Unknown.IGNORE,
     bounds: Bounds | None = None,
     only: Iterable[str] | None = None,
+    code: str = "",
 ) -> dict[str, Any]:
     """The normalised values by attribute, of what was given (null is absent). `only`: the wire names allowed at all.
 
-    Raises `Invalid` naming the first wrong member and what is allowed.
+    Raises `Invalid` naming the first wrong member and what is allowed; its code is `code`, or what `unknown` implies.
     """
+    code = code or ("invalid-value" if unknown is Unknown.REFUSE_QUERY else SCHEMA_VIOLATION)
     fields = by_wire(form)
     allowed = frozenset(fields if only is None else only)
     values = {}
@@ -144,15 +146,20 @@ def read_members(
         entry = fields.get(name) if name in allowed else None
         if entry is None or _not_known_yet(entry, version):
             if unknown is not Unknown.IGNORE:
-                raise _unknown(name, sorted(allowed), unknown)
+                raise _unknown(name, sorted(allowed), unknown, code)
             continue
         if value is None and entry.field.nullable:
             continue
-        _check_version(entry, value, version)
-        values[entry.attribute] = _read(entry, value, version, bounds or {}, unknown)
+        since = entry.field.since
+        if since is not None and version < since.version and since.when is None:
+            raise needs_version(entry.wire, since.version, version)
+        read = _read(entry, value, version, bounds or {}, code)
+        if since is not None and version < since.version and since.when is not None and since.when(read):
+            raise needs_version(entry.wire, since.version, version)
+        values[entry.attribute] = read
     for entry in fields.values():
         if entry.field.required and entry.attribute not in values and entry.wire in allowed:
-            raise Invalid(f"'{entry.wire}' is required.", code=_code(unknown))
+            raise Invalid(f"'{entry.wire}' is required.", code=code)
     return values
 
 
@@ -162,33 +169,27 @@ def read_form(
     version: Microversion = microversions.MAXIMUM,
     *,
     unknown: Unknown = Unknown.IGNORE,
+    code: str = "",
 ) -> F:
     """The Struct that the members describe; attributes that were not given keep their defaults."""
-    return form(**read_members(form, members, version, unknown=unknown))
+    return form(**read_members(form, members, version, unknown=unknown, code=code))
 
 
-def _read(entry: Declared, value: Any, version: Microversion, bounds: Bounds, unknown: Unknown) -> Any:
+def _read(entry: Declared, value: Any, version: Microversion, bounds: Bounds, code: str) -> Any:
     field = entry.field
     rule = field.earlier.rule if field.earlier is not None and version < field.earlier.before else field.rule
     assert rule is not None  # noqa: S101 - `by_wire` holds only fields with a rule
-    result = rule.parse(entry.wire, value, code=_code(unknown))
+    result = rule.parse(entry.wire, value, code=code)
     if field.bounded and entry.attribute in bounds:
         low, high = bounds[entry.attribute]
         if not low <= result <= high:
-            raise Invalid(f"'{entry.wire}' must be between {low:g} and {high:g}.", code=_code(unknown))
+            raise Invalid(f"'{entry.wire}' must be between {low:g} and {high:g}.", code=code)
     return result
 
 
 def _not_known_yet(entry: Declared, version: Microversion) -> bool:
     since = entry.field.since
     return since is not None and since.below is Below.UNKNOWN and version < since.version
-
-
-def _check_version(entry: Declared, value: Any, version: Microversion) -> None:
-    since = entry.field.since
-    if since is None or version >= since.version or (since.when is not None and not since.when(value)):
-        return
-    raise needs_version(entry.wire, since.version, version)
 
 
 def needs_version(name: str, needed: Microversion, used: Microversion) -> Invalid:
@@ -199,11 +200,7 @@ def needs_version(name: str, needed: Microversion, used: Microversion) -> Invali
     )
 
 
-def _unknown(name: str, allowed: list[str], unknown: Unknown) -> Invalid:
+def _unknown(name: str, allowed: list[str], unknown: Unknown, code: str) -> Invalid:
     kind = "property" if unknown is Unknown.REFUSE else "query parameter"
     known = ", ".join(allowed) if allowed else "none"
-    return Invalid(f"There is no {kind} '{name[:64]}' here; known are: {known}.", code=_code(unknown))
-
-
-def _code(unknown: Unknown) -> str:
-    return "invalid-value" if unknown is Unknown.REFUSE_QUERY else SCHEMA_VIOLATION
+    return Invalid(f"There is no {kind} '{name[:64]}' here; known are: {known}.", code=code)

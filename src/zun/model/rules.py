@@ -43,13 +43,13 @@ def text(minimum: int = 0, maximum: int = 0, *, pattern: str = "", whole: bool =
 
     `hint` says in words what the pattern wants. A NUL character is never allowed: no engine can carry it.
     """
-    matcher = re.compile(pattern or r"[^\x00]*")
-    search = matcher.fullmatch if whole else matcher.search
+    matcher = re.compile(pattern) if pattern else None
+    search = (matcher.fullmatch if whole else matcher.search) if matcher else None
 
     def read(value: Any) -> str:
         if not isinstance(value, str) or len(value) < minimum or (maximum and len(value) > maximum):
             raise ValueError
-        if "\x00" in value or not search(value):
+        if "\x00" in value or (search is not None and not search(value)):
             raise ValueError(hint)
         return value
 

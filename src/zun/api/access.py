@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each request once it is answered: a line in the log, and whoever counts requests is told."""
+
+import logging
+from typing import Protocol
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from zun.api.exchange import exchange_of
+from zun.base.clock import Clock
+
+_LOG = logging.getLogger("zun.access")
+
+
+class Observe(Protocol):
+    """Told of every answered request. `route` is the route's name, never a path (it would hold names and ids)."""
+
+    def __call__(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Take note; must be fast and must not fail."""
+
+
+def observe_nothing(route: str, method: str, status: int, seconds: float) -> None:
+    """For those who do not count."""
+
+
+class AccessLayer:
+    """Times each request. Writes a line at level INFO; queries are left out, they may hold what a user typed."""
+
+    def __init__(self, app: ASGIApp, clock: Clock, observe: Observe) -> None:
+        self._app = app
+        self._clock = clock
+        self._observe = observe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        exchange = exchange_of(scope)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            seconds = self._clock.monotonic() - exchange.started
+            self._observe(exchange.route or "none", scope["method"], exchange.status, seconds)
+            if _LOG.isEnabledFor(logging.INFO):
+                _LOG.info(
+                    "%s %s %s %d %.1f ms %s",
+                    exchange.caller.user_id if exchange.caller else "-",
+                    scope["method"],
+                    scope["path"],
+                    exchange.status,
+                    seconds * 1000,
+                    exchange.request_id,
+                )

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every URL of the service on one page.
+
+`{ident}` is a uuid or a name. Versions are those of the wire contract; a route without them exists in all.
+"""
+
+from dataclasses import dataclass
+
+from zun.api.handlers import container_actions as actions
+from zun.api.handlers import container_live as live
+from zun.api.handlers import containers
+from zun.api.handlers.container_actions import ContainerActionHandlers
+from zun.api.handlers.container_live import ContainerLiveHandlers
+from zun.api.handlers.containers import ContainerHandlers
+from zun.api.handlers.discovery import DiscoveryHandlers
+from zun.api.openapi import OpenApiHandlers
+from zun.api.paging import PageQuery
+from zun.api.routing import Route
+from zun.model.container import ContainerSpec
+from zun.model.creation import PATCHABLE
+
+C = "/v1/containers"
+ONE = "/v1/containers/{ident}"
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """One object per resource."""
+
+    discovery: DiscoveryHandlers
+    openapi: OpenApiHandlers
+    containers: ContainerHandlers
+    actions: ContainerActionHandlers
+    live: ContainerLiveHandlers
+
+
+def all_routes(h: Handlers) -> list[Route]:
+    """The page."""
+    return [*_discovery(h), *_containers(h), *_actions(h), *_live(h)]
+
+
+def _discovery(h: Handlers) -> list[Route]:
+    return [
+        Route("GET", "/", h.discovery.root, "root", public=True),
+        Route("GET", "/v1", h.discovery.v1, "v1", public=True),
+        Route("GET", "/v1/openapi.json", h.openapi.document, "openapi", public=True),
+    ]
+
+
+def _containers(h: Handlers) -> list[Route]:
+    c = h.containers
+    return [
+        Route("GET", C, c.list, "container_list", query=PageQuery),
+        Route(
+            "POST",
+            C,
+            c.create,
+            "container_create",
+            202,
+            json_body=True,
+            query=containers.RunQuery,
+            body=ContainerSpec,
+            shows="Container",
+        ),
+        Route("GET", ONE, c.show, "container_show", query=containers.ShowQuery, shows="Container"),
+        Route("PATCH", ONE, c.update, "container_update", body=ContainerSpec, only=PATCHABLE, shows="Container"),
+        Route("DELETE", ONE, c.delete, "container_delete", 204, query=containers.DeleteQuery),
+    ]
+
+
+def _actions(h: Handlers) -> list[Route]:
+    a = h.actions
+    return [
+        Route("POST", f"{ONE}/start", a.start, "container_start", 202),
+        Route("POST", f"{ONE}/stop", a.stop, "container_stop", 202, either=actions.TimeoutForm),
+        Route("POST", f"{ONE}/reboot", a.reboot, "container_reboot", 202, either=actions.TimeoutForm),
+        Route("POST", f"{ONE}/rebuild", a.rebuild, "container_rebuild", 202, either=actions.RebuildForm),
+        Route("POST", f"{ONE}/pause", a.pause, "container_pause", 202),
+        Route("POST", f"{ONE}/unpause", a.unpause, "container_unpause", 202),
+        Route("POST", f"{ONE}/kill", a.kill, "container_kill", 202, either=actions.KillForm),
+        Route("POST", f"{ONE}/commit", a.commit, "container_commit", 202, either=actions.CommitForm),
+        Route(
+            "POST",
+            f"{ONE}/add_security_group",
+            a.add_security_group,
+            "container_add_security_group",
+            202,
+            until=(1, 14),
+            either=actions.SecurityGroupForm,
+        ),
+        Route(
+            "POST",
+            f"{ONE}/remove_security_group",
+            a.remove_security_group,
+            "container_remove_security_group",
+            202,
+            until=(1, 14),
+            either=actions.SecurityGroupForm,
+        ),
+        Route(
+            "POST",
+            f"{ONE}/network_attach",
+            a.network_attach,
+            "container_network_attach",
+            since=(1, 8),
+            either=actions.AttachNetworkForm,
+        ),
+        Route(
+            "POST",
+            f"{ONE}/network_detach",
+            a.network_detach,
+            "container_network_detach",
+            202,
+            since=(1, 6),
+            either=actions.DetachNetworkForm,
+        ),
+        Route("GET", f"{ONE}/network_list", a.network_list, "container_network_list", since=(1, 13)),
+        Route(
+            "POST",
+            f"{ONE}/rename",
+            a.rename,
+            "container_rename",
+            until=(1, 13),
+            either=actions.RenameForm,
+            shows="Container",
+        ),
+        Route(
+            "POST",
+            f"{ONE}/resize_container",
+            a.resize_container,
+            "container_resize_container",
+            202,
+            since=(1, 19),
+            body=ContainerSpec,
+            only=PATCHABLE,
+            shows="Container",
+        ),
+    ]
+
+
+def _live(h: Handlers) -> list[Route]:
+    v = h.live
+    return [
+        Route("GET", f"{ONE}/logs", v.logs, "container_logs", query=live.LogsForm),
+        Route("POST", f"{ONE}/execute", v.execute, "container_execute", either=live.ExecuteForm),
+        Route("POST", f"{ONE}/execute_resize", v.execute_resize, "container_execute_resize", either=live.ExecSizeForm),
+        Route("GET", f"{ONE}/attach", v.attach, "container_attach"),
+        Route("POST", f"{ONE}/resize", v.resize, "container_resize", either=live.SizeForm),
+        Route("GET", f"{ONE}/top", v.top, "container_top", query=live.TopForm),
+        Route("GET", f"{ONE}/get_archive", v.get_archive, "container_get_archive", query=live.PathForm),
+        Route("POST", f"{ONE}/put_archive", v.put_archive, "container_put_archive", large=True, either=live.PutForm),
+        Route("GET", f"{ONE}/stats", v.stats, "container_stats"),
+    ]
