@@ -9,6 +9,7 @@ import msgspec
 
 from support.records import node_info
 from zun.base.clock import Clock
+from zun.model.inbox import inbox_of
 from zun.model.records import (
     ActionResult,
     Claim,
@@ -20,7 +21,6 @@ from zun.model.records import (
     PlaceFailure,
     SeenState,
     Usage,
-    inbox_of,
 )
 from zun.model.resources import millicpus, subtract, usage_of
 from zun.store import codec, keys

@@ -9,7 +9,8 @@ from zun.controllers.scheduling.planner import NoPlace, Placement, Planner
 from zun.controllers.scheduling.requests import request_of
 from zun.controllers.scheduling.staging import hand_over
 from zun.model.errors import Conflict
-from zun.model.records import NameClaim, Place, PlaceFailure, Verb, inbox_of
+from zun.model.inbox import inbox_of
+from zun.model.records import NameClaim, Place, PlaceFailure, Verb
 from zun.model.status import NO_HOSTS
 from zun.store import codec, keys
 from zun.store.interface import Compare, Op, Put, Store, absent, unchanged

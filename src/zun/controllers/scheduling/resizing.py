@@ -6,7 +6,8 @@ import msgspec
 from zun.controllers.scheduling.cluster import PENDING, Cluster, Held, NodeState, cpus_of
 from zun.controllers.scheduling.decisions import Decision
 from zun.controllers.scheduling.requests import dedicated_cpus
-from zun.model.records import Claim, ContainerRecord, Intent, Place, Verb, inbox_of
+from zun.model.inbox import inbox_of
+from zun.model.records import Claim, ContainerRecord, Intent, Place, Verb
 from zun.model.resources import millicpus
 from zun.store import codec, keys
 from zun.store.interface import Put, unchanged

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node's inbox holds of a container, made from its wish and its place."""
+
+from zun.model.records import ContainerRecord, Inbox, Intent, Place, Verb
+
+
+def inbox_of(record: ContainerRecord, place: Place) -> Inbox:
+    """What the place's node is to make true: a pure function, so that services and the leader write the same bytes.
+
+    A resize waits for the leader's grant, and what comes after it waits with it.
+    """
+    intents = []
+    for intent in record.intents:
+        if intent.verb is Verb.RESIZE and intent.n > place.resize_done:
+            if _deletion_follows(record, intent):
+                continue
+            break
+        if intent.n in place.resize_refused:
+            continue
+        intents.append(intent)
+    return Inbox(
+        uuid=record.uuid,
+        generation=place.generation,
+        project_id=record.project_id,
+        spec=record.spec,
+        claim=place.claim,
+        seq=intents[-1].n if intents else record.seq,
+        intents=intents,
+        image_source=record.image_source,
+        files=record.files,
+    )
+
+
+def _deletion_follows(record: ContainerRecord, intent: Intent) -> bool:
+    return any(later.verb is Verb.DELETE and later.n > intent.n for later in record.intents)
