@@ -26,7 +26,7 @@ class Fence:
     def __init__(self, store: Store, clock: Clock, leadership: Compare) -> None:
         self._store = store
         self._clock = clock
-        self._leadership = leadership
+        self.leadership = leadership
 
     async def transact(self, compares: Sequence[Compare], ops: Sequence[Op]) -> TxnResult:
         """Write while leading. A failed result means that one of `compares` did not hold. Raises `LeadershipLost`.
@@ -38,13 +38,13 @@ class Fence:
         while True:
             try:
                 async with asyncio.timeout(_TIMEOUT_SECONDS):
-                    result = await self._store.transact([self._leadership, *compares], ops, [Get(self._leadership.key)])
+                    result = await self._store.transact([self.leadership, *compares], ops, [Get(self.leadership.key)])
                 break
             except (Unavailable, Timeout, TimeoutError):
                 await self._clock.sleep(_RETRY.delay(attempt))
                 attempt += 1
-        if not result.succeeded and not _holds(self._leadership, result.reads[0]):
-            raise LeadershipLost(self._leadership.key)
+        if not result.succeeded and not _holds(self.leadership, result.reads[0]):
+            raise LeadershipLost(self.leadership.key)
         return result
 
 
