@@ -9,13 +9,12 @@ from starlette.responses import Response
 from zun.api import responses
 from zun.api.rendering import ContainerViewer
 from zun.api.requests import Call
-from zun.model.container_rules import IMAGE, IMAGE_DRIVER, NAME, SHORT_TEXT
+from zun.model.container_rules import IMAGE, IMAGE_DRIVER, NAME, SCALAR, SHORT_TEXT
 from zun.model.creation import parse_update
 from zun.model.errors import Conflict, Invalid, Unsupported
 from zun.model.fields import Bounds, Field
 from zun.model.records import Verb
 from zun.model.rules import integer, or_none_word, text
-from zun.model.signals import DEFAULT, SIGNAL
 from zun.policy.enforcer import Policy
 from zun.services.containers import ContainerService
 from zun.store.view import ContainerEntry
@@ -37,7 +36,9 @@ class TimeoutForm(msgspec.Struct, frozen=True):
 class KillForm(msgspec.Struct, frozen=True):
     """Of kill."""
 
-    signal: Annotated[str, Field(rule=SIGNAL, doc="The signal; SIGKILL when absent.")] = DEFAULT
+    signal: Annotated[
+        str | None, Field(rule=or_none_word(SCALAR), doc="A signal such as SIGHUP, HUP or 1; SIGKILL when absent.")
+    ] = None
 
 
 class RebuildForm(msgspec.Struct, frozen=True):
