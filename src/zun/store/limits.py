@@ -21,6 +21,7 @@ from zun.store.interface import (
 )
 
 MAX_LEASE_TTL_SECONDS = 9_000_000_000
+MAX_NUMBER = 2**62
 _REQUEST_OVERHEAD = 64
 _ENTRY_OVERHEAD = 48
 
@@ -56,15 +57,15 @@ def check_range(prefix: str, start_after: str, limit: int, revision: int) -> Non
     """Refuse a range no store can serve."""
     _utf8_length(prefix)
     _utf8_length(start_after)
-    if limit < 0 or revision < 0:
-        raise Invalid("Limit and revision of a range must not be negative; use 0 for all and for now.")
+    if not (0 <= limit <= MAX_NUMBER and 0 <= revision <= MAX_NUMBER):
+        raise Invalid("Limit and revision of a range are 62-bit numbers, 0 for all and for now; choose such.")
 
 
 def check_watch(prefix: str, from_revision: int) -> None:
     """Refuse a watch no store can serve."""
     _utf8_length(prefix)
-    if from_revision < 1:
-        raise Invalid("A watch begins at revision 1 or later; list first and watch from the revision after.")
+    if not 1 <= from_revision <= MAX_NUMBER:
+        raise Invalid("A watch begins at revision 1 or later (62 bits); list first and watch from the revision after.")
 
 
 def check_lease_ttl(ttl_seconds: int) -> None:

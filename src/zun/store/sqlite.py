@@ -6,12 +6,15 @@ it does in etcd when the leader changes: nobody loses a lease because the store 
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+
+import msgspec
 
 from zun.base.clock import Clock
 from zun.model.errors import Timeout, Unavailable
@@ -34,19 +37,16 @@ T = TypeVar("T")
 class SqliteStore:
     """The store port on a file (see `zun.store.interface`). Must be used from the event loop it was opened on."""
 
-    def __init__(self, path: Path, lock: FileLock, state: SqliteState, clock: Clock, retention: Retention) -> None:
+    def __init__(self, files: "_Files", clock: Clock, retention: Retention) -> None:
         """Use `open`."""
-        self._path = path
-        self._lock = lock
+        self._files = files
         self._closed = False
-        self._hub = WatchHub(self, state.revision)
+        self._hub = WatchHub(self, files.state.revision)
         self._leases = LeaseClock(clock, self.revoke)
-        for lease, ttl_seconds in state.leases.items():
+        for lease, ttl_seconds in files.state.leases.items():
             self._leases.add(lease, ttl_seconds)
-        self._point_reader = open_reader(path)
-        self._readers = Readers(path)
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
-        self._writer = Writer(path, state, clock, retention, self._hub.publish)
+        self._writer = Writer(files.path, files.state, clock, retention, self._hub.publish)
 
     @classmethod
     async def open(cls, path: Path, clock: Clock, *, retention: Retention | None = None) -> "SqliteStore":
@@ -54,8 +54,7 @@ class SqliteStore:
 
         The file gets mode 0600, a directory that has to be made 0700.
         """
-        opened = await asyncio.to_thread(_open_file, path)
-        return cls(*opened, clock, retention or Retention())
+        return cls(await asyncio.to_thread(_open_files, path), clock, retention or Retention())
 
     def known_revision(self) -> int | None:
         """The revision."""
@@ -72,9 +71,9 @@ class SqliteStore:
         limits.check_range(key, "", 0, revision)
         self._check_open()
         if revision:
-            return await self._read(partial(self._readers.at, key, revision))
-        with sqlite_errors(self._path):  # some ten microseconds: a thread would cost more than it spares
-            return read_current(self._point_reader, key)
+            return await self._read(partial(self._files.readers.at, key, revision))
+        with sqlite_errors(self._files.path):  # some ten microseconds: a thread would cost more than it spares
+            return read_current(self._files.point_reader, key)
 
     async def range(
         self, prefix: str, *, start_after: str = "", limit: int = 0, revision: int = 0, keys_only: bool = False
@@ -82,7 +81,9 @@ class SqliteStore:
         """A page of keys."""
         limits.check_range(prefix, start_after, limit, revision)
         self._check_open()
-        return await self._read(partial(self._readers.page, prefix, start_after, limit, revision, keys_only=keys_only))
+        return await self._read(
+            partial(self._files.readers.page, prefix, start_after, limit, revision, keys_only=keys_only)
+        )
 
     async def transact(
         self, compares: Sequence[Compare], success: Sequence[Op], failure: Sequence[Op] = ()
@@ -101,7 +102,7 @@ class SqliteStore:
     async def changes(self, prefix: str, first: int, last: int, limit: int) -> WatchBatch:
         """For watchers: a page of history."""
         self._check_open()
-        return await self._read(partial(self._readers.changes, prefix, first, last, limit))
+        return await self._read(partial(self._files.readers.changes, prefix, first, last, limit))
 
     async def grant_lease(self, ttl_seconds: int) -> int:
         """A new lease."""
@@ -136,10 +137,10 @@ class SqliteStore:
 
     def _close_files(self) -> None:
         self._threads.shutdown(wait=True)
-        self._readers.close()
-        self._point_reader.close()
+        self._files.readers.close()
+        self._files.point_reader.close()
         self._writer.stop()
-        self._lock.release()
+        self._files.lock.release()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -162,20 +163,34 @@ class SqliteStore:
             yield
         except TimeoutError as error:
             raise Timeout(
-                f"The store {self._path} did not answer within {CALL_SECONDS:.0f} s; check whether its disk is overloaded."
+                f"The store {self._files.path} did not answer within {CALL_SECONDS:.0f} s; check whether its disk is overloaded."
             ) from error
 
 
-def _open_file(path: Path) -> tuple[Path, FileLock, SqliteState]:
+class _Files(msgspec.Struct, frozen=True):
+    """Everything that is open on the one file."""
+
+    path: Path
+    lock: FileLock
+    state: SqliteState
+    point_reader: sqlite3.Connection
+    readers: Readers
+
+
+def _open_files(path: Path) -> _Files:
     path = path.absolute()
-    lock = FileLock(path)
-    try:
-        connection = open_writer(path)
+    with ExitStack() as undo:
+        lock = FileLock(path)
+        undo.callback(lock.release)
+        writer = open_writer(path)
+        undo.callback(writer.close)
         with sqlite_errors(path):
-            return path, lock, SqliteState(connection)
-    except BaseException:
-        lock.release()
-        raise
+            state = SqliteState(writer)
+        point_reader = open_reader(path)
+        undo.callback(point_reader.close)
+        files = _Files(path, lock, state, point_reader, Readers(path))
+        undo.pop_all()
+    return files
 
 
 def _transact(transaction: Transaction, state: SqliteState) -> TxnResult:

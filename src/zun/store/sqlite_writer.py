@@ -79,6 +79,10 @@ class Writer:
 
     def submit(self, work: Callable[[SqliteState], T], size: int) -> "asyncio.Future[T]":
         """Queue a job; the future is done once it is durable and published, or fails with `Unavailable`."""
+        if not self._thread.is_alive():
+            raise Unavailable(
+                f"The thread that writes {self._path} has stopped; look at the log and restart the service."
+            )
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(Job(work, size, future))  # type: ignore[arg-type]  # the queue does not look at results
         return future
