@@ -76,7 +76,14 @@ def _operation(route: Route, bounds: Bounds) -> dict[str, Any]:
     else:
         operation["parameters"].append(_VERSION_HEADER)
     if route.body is not None:
-        schema = request_schema(route.body, closed=route.closed, bounds=bounds, only=route.only)
+        schema = request_schema(route.body, closed=True, bounds=bounds, only=route.only)
+        if route.wrapper:
+            schema = {
+                "type": "object",
+                "properties": {route.wrapper: schema},
+                "required": [route.wrapper],
+                "additionalProperties": False,
+            }
         operation["requestBody"] = _json_body(schema, required=route.json_body)
     elif route.either is not None:
         schema = request_schema(route.either, closed=False, bounds=bounds)

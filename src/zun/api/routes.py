@@ -9,10 +9,22 @@ from dataclasses import dataclass
 from zun.api.handlers import container_actions as actions
 from zun.api.handlers import container_live as live
 from zun.api.handlers import containers
+from zun.api.handlers import images as image_forms
+from zun.api.handlers import quotas as quota_forms
+from zun.api.handlers import registries as registry_forms
+from zun.api.handlers import services as service_forms
+from zun.api.handlers.availability_zones import ZoneHandlers
+from zun.api.handlers.capsules import CapsuleHandlers
 from zun.api.handlers.container_actions import ContainerActionHandlers
 from zun.api.handlers.container_live import ContainerLiveHandlers
 from zun.api.handlers.containers import ContainerHandlers
 from zun.api.handlers.discovery import DiscoveryHandlers
+from zun.api.handlers.hosts import HostHandlers
+from zun.api.handlers.images import ImageHandlers
+from zun.api.handlers.networks import NetworkHandlers
+from zun.api.handlers.quotas import QuotaClassHandlers, QuotaHandlers
+from zun.api.handlers.registries import RegistryHandlers
+from zun.api.handlers.services import ServiceHandlers
 from zun.api.openapi import OpenApiHandlers
 from zun.api.paging import PageQuery
 from zun.api.routing import Route
@@ -32,11 +44,29 @@ class Handlers:
     containers: ContainerHandlers
     actions: ContainerActionHandlers
     live: ContainerLiveHandlers
+    images: ImageHandlers
+    hosts: HostHandlers
+    services: ServiceHandlers
+    zones: ZoneHandlers
+    quotas: QuotaHandlers
+    quota_classes: QuotaClassHandlers
+    registries: RegistryHandlers
+    networks: NetworkHandlers
+    capsules: CapsuleHandlers
 
 
 def all_routes(h: Handlers) -> list[Route]:
     """The page."""
-    return [*_discovery(h), *_containers(h), *_actions(h), *_live(h)]
+    return [
+        *_discovery(h),
+        *_containers(h),
+        *_actions(h),
+        *_live(h),
+        *_images(h),
+        *_operators(h),
+        *_quotas(h),
+        *_registries(h),
+    ]
 
 
 def _discovery(h: Handlers) -> list[Route]:
@@ -150,4 +180,60 @@ def _live(h: Handlers) -> list[Route]:
         Route("GET", f"{ONE}/get_archive", v.get_archive, "container_get_archive", query=live.PathForm),
         Route("POST", f"{ONE}/put_archive", v.put_archive, "container_put_archive", large=True, either=live.PutForm),
         Route("GET", f"{ONE}/stats", v.stats, "container_stats"),
+    ]
+
+
+def _images(h: Handlers) -> list[Route]:
+    i = h.images
+    return [
+        Route("GET", "/v1/images", i.list, "image_list", query=PageQuery),
+        Route("POST", "/v1/images", i.create, "image_create", 202, json_body=True, body=image_forms.NewImage),
+        Route("GET", "/v1/images/{name*}/search", i.search, "image_search", query=image_forms.SearchQuery),
+        Route("GET", "/v1/images/{uuid}", i.show, "image_show"),
+        Route("DELETE", "/v1/images/{uuid}", i.delete, "image_delete"),
+    ]
+
+
+def _operators(h: Handlers) -> list[Route]:
+    s, service, named = h.services, "/v1/services", service_forms.ServiceName
+    return [
+        Route("GET", "/v1/hosts", h.hosts.list, "host_list", since=(1, 4), query=PageQuery),
+        Route("GET", "/v1/hosts/{ident}", h.hosts.show, "host_show", since=(1, 4)),
+        Route("GET", service, s.list, "service_list"),
+        Route("DELETE", service, s.delete, "service_delete", either=named),
+        Route("PUT", f"{service}/enable", s.enable, "service_enable", either=named),
+        Route("PUT", f"{service}/disable", s.disable, "service_disable", either=service_forms.Disabling),
+        Route("PUT", f"{service}/force_down", s.force_down, "service_force_down", either=service_forms.ForcingDown),
+        Route("GET", "/v1/availability_zones", h.zones.list, "availability_zone_list"),
+        Route("POST", "/v1/networks", h.networks.create, "network_create", json_body=True),
+        Route("DELETE", "/v1/networks/{ident}", h.networks.delete, "network_delete", 204, since=(1, 27)),
+        Route("GET", "/v1/capsules", h.capsules.list, "capsule_list"),
+        Route("POST", "/v1/capsules", h.capsules.create, "capsule_create", 202, json_body=True),
+        Route("GET", "/v1/capsules/{ident}", h.capsules.show, "capsule_show"),
+        Route("DELETE", "/v1/capsules/{ident}", h.capsules.delete, "capsule_delete", 204),
+    ]
+
+
+def _quotas(h: Handlers) -> list[Route]:
+    q, project, named = h.quotas, "/v1/quotas/{project}", "/v1/quota_classes/{name}"
+    form = quota_forms.QuotaForm
+    return [
+        Route("GET", project, q.show, "quota_show", query=quota_forms.UsagesQuery),
+        Route("GET", f"{project}/defaults", q.defaults, "quota_defaults"),
+        Route("PUT", project, q.update, "quota_update", either=form),
+        Route("DELETE", project, q.delete, "quota_delete"),
+        Route("GET", named, h.quota_classes.show, "quota_class_show"),
+        Route("PUT", named, h.quota_classes.update, "quota_class_update", either=form),
+    ]
+
+
+def _registries(h: Handlers) -> list[Route]:
+    r, one = h.registries, "/v1/registries/{ident}"
+    new, changed, wrapper = registry_forms.NewRegistry, registry_forms.ChangedRegistry, registry_forms.WRAPPER
+    return [
+        Route("GET", "/v1/registries", r.list, "registry_list", query=PageQuery),
+        Route("POST", "/v1/registries", r.create, "registry_create", 201, json_body=True, body=new, wrapper=wrapper),
+        Route("GET", one, r.show, "registry_show"),
+        Route("PATCH", one, r.update, "registry_update", body=changed, wrapper=wrapper),
+        Route("DELETE", one, r.delete, "registry_delete", 204),
     ]

@@ -199,6 +199,13 @@ def _fixed_ip(item: dict[str, Any], key: str, version: int) -> str | None:
     return str(address)
 
 
+IP_ADDRESS: Rule[str] = Rule(
+    lambda value: str(ipaddress.ip_address(value if isinstance(value, str) else "")),
+    "an IP address",
+    {"anyOf": [{"type": "string", "format": "ipv4"}, {"type": "string", "format": "ipv6"}]},
+)
+
+
 def _net(item: Any) -> NetRequest:
     if not isinstance(item, dict) or set(item) - {"network", "port", "v4-fixed-ip", "v6-fixed-ip"}:
         raise ValueError("its keys are network or port, v4-fixed-ip, v6-fixed-ip")

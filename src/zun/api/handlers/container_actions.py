@@ -9,9 +9,9 @@ from starlette.responses import Response
 from zun.api import responses
 from zun.api.rendering import ContainerViewer
 from zun.api.requests import Call
-from zun.model.container_rules import IMAGE, IMAGE_DRIVER, NAME, SCALAR, SHORT_TEXT
+from zun.model.container_rules import IMAGE, IMAGE_DRIVER, IP_ADDRESS, NAME, SCALAR, SHORT_TEXT
 from zun.model.creation import parse_update
-from zun.model.errors import Conflict, Invalid, Unsupported
+from zun.model.errors import Conflict, Unsupported
 from zun.model.fields import Bounds, Field
 from zun.model.records import Verb
 from zun.model.rules import integer, or_none_word, text
@@ -60,7 +60,7 @@ class AttachNetworkForm(msgspec.Struct, frozen=True):
 
     network: Annotated[str | None, Field(rule=or_none_word(SHORT_TEXT), doc="A network by name or id.")] = None
     port: Annotated[str | None, Field(rule=or_none_word(SHORT_TEXT), doc="A port; needs the network service.")] = None
-    fixed_ip: Annotated[str | None, Field(rule=or_none_word(SHORT_TEXT), doc="The address it shall have there.")] = None
+    fixed_ip: Annotated[str | None, Field(rule=or_none_word(IP_ADDRESS), doc="The address it shall have there.")] = None
 
 
 class DetachNetworkForm(msgspec.Struct, frozen=True):
@@ -134,19 +134,13 @@ class ContainerActionHandlers:
     async def network_attach(self, call: Call) -> Response:
         """Join a network; 200 although it happens later, as clients expect."""
         form = await call.arguments(AttachNetworkForm)
-        if form.network and form.port:
-            raise Invalid("'network' and 'port' exclude each other; give one.")
-        _refuse_port(form.port)
-        await self._act(call, Verb.NETWORK_ATTACH, network=form.network, fixed_ip=form.fixed_ip)
+        await self._act(call, Verb.NETWORK_ATTACH, network=form.network, port=form.port, fixed_ip=form.fixed_ip)
         return responses.null()
 
     async def network_detach(self, call: Call) -> Response:
         """Leave a network."""
         form = await call.arguments(DetachNetworkForm)
-        if bool(form.network) == bool(form.port):
-            raise Invalid("Exactly one of 'network' and 'port' is needed.")
-        _refuse_port(form.port)
-        return await self._act(call, Verb.NETWORK_DETACH, network=form.network)
+        return await self._act(call, Verb.NETWORK_DETACH, network=form.network, port=form.port)
 
     async def network_list(self, call: Call) -> Response:
         """The networks it is on, as its node sees them."""
@@ -213,8 +207,3 @@ class ContainerActionHandlers:
     def _shown(self, call: Call, entry: ContainerEntry, status: int) -> Response:
         body, _ = self._viewer.one(entry, call.caller, call.base_url)
         return responses.raw_json(body, status)
-
-
-def _refuse_port(port: str | None) -> None:
-    if port:
-        raise Unsupported(f"The port {port} {_NO_PORTS}", code="port-not-usable")
