@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Life of containers in a Docker engine: the `Containers` part of the port. One verb is one round trip wherever it can be."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from zun.base.clock import Clock
+from zun.drivers.runtime.docker import labels, seen
+from zun.drivers.runtime.docker import request as wording
+from zun.drivers.runtime.docker.engine import Engine, Incoming
+from zun.drivers.runtime.docker.fingerprint import fingerprint, supports_disk_quota
+from zun.drivers.runtime.docker.networks import DockerNetworks
+from zun.drivers.runtime.docker.terminals import Terminals
+from zun.drivers.runtime.types import ContainerRequest, Fingerprint, RuntimeEvent, Seen
+from zun.model.errors import Conflict, NotFound, Unavailable, Unsupported
+
+_INSPECTS_AT_ONCE = 8
+_STOP_SLACK_SECONDS = 30.0
+
+
+class DockerContainers:
+    """Implements `Containers` on a Docker engine, for one owner."""
+
+    def __init__(
+        self, engine: Engine, owner: str, clock: Clock, networks: DockerNetworks, terminals: Terminals
+    ) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._clock = clock
+        self._networks = networks
+        self._terminals = terminals
+        self._disk_quota: bool | None = None
+
+    async def fingerprint(self) -> Fingerprint:
+        """What the engine can do and what its machine has."""
+        info = await self._engine.call("GET", "info", "describe itself")
+        self._disk_quota = supports_disk_quota(info)
+        return fingerprint(info, await self._networks.list())
+
+    async def inspect(self, handle: str) -> Seen:
+        """One container now."""
+        return seen.container(await self._inspect(handle))
+
+    async def list(self) -> list[Seen]:
+        """All of this owner's."""
+        summaries = await self._engine.call(
+            "GET", "containers/json", "list the containers", params={"all": "1", "filters": self._filters()}
+        )
+        gate = asyncio.Semaphore(_INSPECTS_AT_ONCE)
+
+        async def look(handle: str) -> Seen | None:
+            async with gate:
+                try:
+                    return await self.inspect(handle)
+                except NotFound:
+                    return None  # removed since it was listed
+
+        async with asyncio.TaskGroup() as group:
+            looks = [group.create_task(look(summary["Id"])) for summary in summaries]
+        return [found for task in looks if (found := task.result()) is not None]
+
+    @asynccontextmanager
+    async def events(self) -> AsyncIterator[AsyncIterator[RuntimeEvent]]:
+        """From now on: the engine is told the time, so that nothing is lost while it begins to listen."""
+        params = {"since": f"{self._clock.now():.9f}", "filters": self._filters(event=seen.WATCHED_EVENTS)}
+        limit = self._engine.options.call_seconds
+        async with self._engine.stream(
+            "GET", "events", "tell its events", params=params, answer_seconds=limit
+        ) as incoming:
+            yield self._read_events(incoming)
+
+    async def create(self, request: ContainerRequest) -> str:
+        """Make it, with all its networks, not started."""
+        await self._check(request)
+        name = wording.name(request.uuid, request.generation)
+        try:
+            made = await self._engine.call(
+                "POST",
+                "containers/create",
+                "create the container",
+                params={"name": name},
+                body=wording.create_body(request, owner=self._owner, options=self._engine.options),
+            )
+        except Conflict:
+            return await self._adopt(request, name)
+        handle: str = made["Id"]
+        self._terminals.remember(handle, tty=request.tty)
+        if len(request.networks) > 1:
+            await self._connect_further(handle, request, present=())
+        return handle
+
+    async def start(self, handle: str) -> None:
+        """Start it; already running is no error."""
+        await self._act(handle, "start", "start the container")
+
+    async def stop(self, handle: str, timeout_seconds: int) -> None:
+        """SIGTERM, then SIGKILL after the timeout."""
+        await self._engine.call(
+            "POST",
+            f"containers/{handle}/stop",
+            "stop the container",
+            params={"t": str(timeout_seconds)},
+            seconds=timeout_seconds + _STOP_SLACK_SECONDS,
+        )
+
+    async def kill(self, handle: str, signal: str) -> None:
+        """Send a signal."""
+        await self._engine.call(
+            "POST", f"containers/{handle}/kill", f"send {signal} to the container", params={"signal": signal}
+        )
+
+    async def pause(self, handle: str) -> None:
+        """Freeze it."""
+        await self._act(handle, "pause", "pause the container")
+
+    async def unpause(self, handle: str) -> None:
+        """Thaw it."""
+        await self._act(handle, "unpause", "unpause the container")
+
+    async def update(self, handle: str, *, cpu: float | None, memory_mib: int | None, cpuset: str | None) -> None:
+        """Change limits on the living container."""
+        body = wording.limits(cpu, memory_mib, cpuset, self._engine.options.swap)
+        if body:
+            await self._engine.call("POST", f"containers/{handle}/update", "change the container's limits", body=body)
+
+    async def remove(self, handle: str) -> None:
+        """Remove it with its anonymous volumes; when somebody else is at it, wait until it is gone."""
+        try:
+            await self._engine.call(
+                "DELETE", f"containers/{handle}", "remove the container", params={"force": "1", "v": "1"}
+            )
+        except NotFound:
+            pass
+        except Conflict as error:
+            if "already in progress" not in error.message:
+                raise
+            await self._wait_until_removed(handle)
+        self._terminals.forget(handle)
+
+    async def _act(self, handle: str, verb: str, doing: str) -> None:
+        await self._engine.call("POST", f"containers/{handle}/{verb}", doing)
+
+    async def _inspect(self, handle: str) -> dict[str, Any]:
+        told: dict[str, Any] = await self._engine.call("GET", f"containers/{handle}/json", "show the container")
+        known = seen.identity(told)
+        if known is None or known[0] != self._owner:
+            raise NotFound(f"Container {handle[:12]} is not one of this node's; list the containers.")
+        return told
+
+    async def _check(self, request: ContainerRequest) -> None:
+        for network in request.networks:
+            await self._networks.check(network)
+        if request.disk_gib:
+            if self._disk_quota is None:
+                await self.fingerprint()
+            if not self._disk_quota:
+                raise Unsupported("This engine's storage driver cannot limit disk space; ask for none (disk 0).")
+
+    async def _adopt(self, request: ContainerRequest, name: str) -> str:
+        """The name is taken: by this very container, made by a call whose answer was lost, or by something else."""
+        try:
+            told = await self._engine.call("GET", f"containers/{name}/json", "show the container")
+        except NotFound as error:
+            raise Unavailable(f"The engine is just making or removing {name}; try again in a moment.") from error
+        if seen.identity(told) != (self._owner, request.uuid, request.generation):
+            raise Conflict(f"The engine has another container of the name {name}; remove or rename that one.")
+        handle: str = told["Id"]
+        await self._connect_further(handle, request, present=tuple(told["NetworkSettings"].get("Networks") or {}))
+        return handle
+
+    async def _connect_further(self, handle: str, request: ContainerRequest, present: tuple[str, ...]) -> None:
+        try:
+            for network in request.networks[1:]:
+                if network.network not in present:
+                    await self._networks.attach(handle, network)
+        except (NotFound, Conflict):
+            await self.remove(handle)  # half of its networks is not what was asked for
+            raise
+
+    async def _wait_until_removed(self, handle: str) -> None:
+        try:
+            await self._engine.call(
+                "POST",
+                f"containers/{handle}/wait",
+                "finish removing the container",
+                params={"condition": "removed"},
+            )
+        except NotFound:
+            return
+
+    async def _read_events(self, incoming: Incoming) -> AsyncIterator[RuntimeEvent]:
+        async for line in incoming.lines():
+            found = seen.event(line)
+            if found is not None:
+                yield found
+        raise Unavailable("Docker's event stream ended; list the containers and listen again.")
+
+    def _filters(self, **more: tuple[str, ...]) -> str:
+        chosen: dict[str, tuple[str, ...]] = {"label": (f"{labels.OWNER}={self._owner}",), **more}
+        if more:
+            chosen["type"] = ("container",)
+        return msgspec.json.encode(chosen).decode()

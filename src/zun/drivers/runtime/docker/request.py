@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A container request in the engine's words. Pure: what a request means is decided here and can be read off a test."""
+
+from typing import Any
+
+from zun.drivers.runtime.docker import labels
+from zun.drivers.runtime.docker.options import DockerOptions, Swap
+from zun.drivers.runtime.types import ContainerRequest, NetworkRequest
+from zun.model import image_reference
+from zun.model.container import HealthCheck
+from zun.model.errors import Invalid
+
+_MIB = 1 << 20
+_NANO = 1_000_000_000
+_LOG_FILES = 2
+_UNLIMITED = -1
+_ID_PREFIX = "sha256:"
+_FORBIDDEN_NETWORKS = frozenset({"host", "none"})
+
+
+def name(uuid: str, generation: int) -> str:
+    """The container's name in the engine: a later generation can be made while the earlier one is still there."""
+    return f"zun-{uuid}" if generation <= 1 else f"zun-{uuid}-g{generation}"
+
+
+def image(reference: str) -> str:
+    """An image as the engine is asked for it: an id as it is, a name in full. Raises `Invalid`."""
+    return reference if reference.startswith(_ID_PREFIX) else image_reference.parse(reference).canonical()
+
+
+def create_body(request: ContainerRequest, *, owner: str, options: DockerOptions) -> dict[str, Any]:
+    """The body of the engine's create call. Command, entrypoint and working directory that are None stay the image's."""
+    body: dict[str, Any] = {
+        "Image": image(request.image),
+        "Labels": labels.owned(
+            request.labels,
+            owner=owner,
+            uuid=request.uuid,
+            generation=request.generation,
+            project_id=request.project_id,
+        ),
+        "Env": [f"{key}={value}" for key, value in request.environment.items()],
+        "Tty": request.tty,
+        "OpenStdin": request.interactive,
+        "StdinOnce": False,  # whoever detaches leaves the input open for the next
+        "HostConfig": _host(request, options),
+    }
+    overrides = {
+        "Cmd": request.command,
+        "Entrypoint": request.entrypoint,
+        "WorkingDir": request.workdir,
+        "Hostname": request.hostname,
+    }
+    body |= {key: value for key, value in overrides.items() if value is not None}
+    if request.healthcheck is not None:
+        body["Healthcheck"] = _healthcheck(request.healthcheck)
+    if request.exposed_ports:
+        body["ExposedPorts"] = {port if "/" in port else f"{port}/tcp": {} for port in request.exposed_ports}
+    if request.networks:
+        first = request.networks[0]
+        body["NetworkingConfig"] = {"EndpointsConfig": {first.network: endpoint(first)}}
+    return body
+
+
+def endpoint(request: NetworkRequest) -> dict[str, Any]:
+    """A container's place on a network, with the addresses it asks for."""
+    check_network(request.network)
+    wished = {"IPv4Address": request.v4, "IPv6Address": request.v6}
+    addresses = {key: value for key, value in wished.items() if value}
+    return {"IPAMConfig": addresses} if addresses else {}
+
+
+def check_network(network: str) -> None:
+    """Refuse what is no network of a container's own. Raises `Invalid`."""
+    if network in _FORBIDDEN_NETWORKS or ":" in network:
+        raise Invalid(f"Containers may not use the network {network!r}; name one that the node lists.")
+
+
+def limits(cpu: float | None, memory_mib: int | None, cpuset: str | None, swap: Swap) -> dict[str, Any]:
+    """Hard limits, for create and update alike. NanoCpus alone: the engine refuses to mix it with quota and period."""
+    told: dict[str, Any] = {}
+    if cpu is not None:
+        told["NanoCpus"] = round(cpu * _NANO)
+    if memory_mib is not None:
+        told["Memory"] = memory_mib * _MIB
+        told["MemorySwap"] = told["Memory"] if swap is Swap.NONE else _UNLIMITED
+    if cpuset is not None:
+        told["CpusetCpus"] = cpuset
+    return told
+
+
+def _host(request: ContainerRequest, options: DockerOptions) -> dict[str, Any]:
+    host: dict[str, Any] = {
+        "RestartPolicy": {"Name": "no"},
+        "NetworkMode": request.networks[0].network if request.networks else "default",
+        "Privileged": request.privileged,
+        **limits(request.cpu, request.memory_mib, request.cpuset, options.swap),
+    }
+    runtime = request.runtime or options.default_runtime
+    if runtime:
+        host["Runtime"] = runtime
+    if request.disk_gib:
+        host["StorageOpt"] = {"size": f"{request.disk_gib}G"}
+    if options.log_mib:
+        size = f"{max(1, options.log_mib // _LOG_FILES)}m"
+        host["LogConfig"] = {"Type": "json-file", "Config": {"max-size": size, "max-file": str(_LOG_FILES)}}
+    mounts: list[dict[str, Any]] = [
+        {"Type": "volume", "Source": volume.name, "Target": volume.destination} for volume in request.volumes
+    ]
+    mounts += [{"Type": "bind", "Source": file.host_path, "Target": file.destination} for file in request.files]
+    if mounts:
+        host["Mounts"] = mounts
+    return host
+
+
+def _healthcheck(check: HealthCheck) -> dict[str, Any]:
+    return {
+        "Test": ["CMD-SHELL", check.test],
+        "Interval": check.interval * _NANO,
+        "Timeout": check.timeout * _NANO,
+        "Retries": check.retries,
+    }

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Live things of a Docker engine: the `Streams` part of the port."""
+
+import base64
+import binascii
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from zun.base.backoff import Backoff
+from zun.base.clock import Clock
+from zun.drivers.runtime.base import ByteSession
+from zun.drivers.runtime.docker.demultiplex import Demultiplexer
+from zun.drivers.runtime.docker.engine import Engine, Incoming
+from zun.drivers.runtime.docker.hijack import HijackedSession, hijack, let_go
+from zun.drivers.runtime.docker.stats import sample
+from zun.drivers.runtime.docker.terminals import Terminals
+from zun.drivers.runtime.docker.upload import Upload
+from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
+from zun.model.errors import Internal, Invalid
+
+_SETTLING = Backoff(first_seconds=0.005, cap_seconds=0.25, attempts=12)
+"""How often the engine is asked for an exit code that it has not written down yet, though the output has ended."""
+
+_FLAGS = {True: "1", False: "0"}
+_ATTACH = {"stream": "1", "stdin": "1", "stdout": "1", "stderr": "1"}
+
+
+class DockerStreams:
+    """Implements `Streams` on a Docker engine."""
+
+    def __init__(self, engine: Engine, clock: Clock, terminals: Terminals) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._terminals = terminals
+
+    @asynccontextmanager
+    async def logs(self, handle: str, query: LogQuery) -> AsyncIterator[AsyncIterator[Chunk]]:
+        """Log output; with `follow` until the container ends."""
+        params = {
+            "stdout": _FLAGS[query.stdout],
+            "stderr": _FLAGS[query.stderr],
+            "follow": _FLAGS[query.follow],
+            "timestamps": _FLAGS[query.timestamps],
+            "tail": "all" if query.tail is None else str(query.tail),
+        }
+        if query.since is not None:
+            params["since"] = f"{query.since:.9f}"
+        parser = Demultiplexer(tty=await self._terminals.of_container(handle))
+        async with self._engine.stream(
+            "GET",
+            f"containers/{handle}/logs",
+            "read the log",
+            params=params,
+            idle_seconds=None if query.follow else self._engine.options.idle_seconds,
+            answer_seconds=self._engine.options.call_seconds,
+        ) as incoming:
+            yield _chunks(incoming, parser)
+
+    async def exec_create(self, handle: str, request: ExecRequest) -> str:
+        """Prepare a command."""
+        if not request.argv:
+            raise Invalid("No command was given; name one.")
+        body = {
+            "Cmd": request.argv,
+            "Tty": request.tty,
+            "AttachStdin": request.stdin,
+            "AttachStdout": True,
+            "AttachStderr": True,
+            "Env": [f"{key}={value}" for key, value in request.environment.items()],
+            "WorkingDir": request.workdir or "",
+        }
+        made = await self._engine.call("POST", f"containers/{handle}/exec", "prepare the command", body=body)
+        exec_id: str = made["Id"]
+        self._terminals.remember(exec_id, tty=request.tty)
+        return exec_id
+
+    @asynccontextmanager
+    async def exec_start(self, exec_id: str) -> AsyncIterator[ByteSession]:
+        """Run a prepared command."""
+        tty = await self._terminals.of_exec(exec_id)
+
+        async def exit_code() -> int | None:
+            return await self._settled(f"exec/{exec_id}/json", "ask for the command's exit code")
+
+        body = {"Detach": False, "Tty": tty}
+        streams = await hijack(self._engine, f"exec/{exec_id}/start", "run the command", body=body)
+        try:
+            yield HijackedSession(self._engine, streams, tty=tty, half_close=True, exit_code=exit_code)
+        finally:
+            await let_go(streams[1])
+            self._terminals.forget(exec_id)
+
+    async def exec_resize(self, exec_id: str, *, width: int, height: int) -> None:
+        """Change the size of a command's terminal."""
+        params = {"w": str(width), "h": str(height)}
+        await self._engine.call("POST", f"exec/{exec_id}/resize", "resize the command's terminal", params=params)
+
+    @asynccontextmanager
+    async def attach(self, handle: str) -> AsyncIterator[ByteSession]:
+        """Talk to the container's own process. The engine would end the session on a half-close, so there is none."""
+        tty = await self._terminals.of_container(handle)
+
+        async def exit_code() -> int | None:
+            return await self._settled(f"containers/{handle}/json", "ask for the container's exit code")
+
+        streams = await hijack(self._engine, f"containers/{handle}/attach", "attach to the container", params=_ATTACH)
+        try:
+            yield HijackedSession(self._engine, streams, tty=tty, half_close=False, exit_code=exit_code)
+        finally:
+            await let_go(streams[1])
+
+    async def resize(self, handle: str, *, width: int, height: int) -> None:
+        """Change the size of the container's terminal."""
+        params = {"w": str(width), "h": str(height)}
+        await self._engine.call("POST", f"containers/{handle}/resize", "resize the terminal", params=params)
+
+    async def top(self, handle: str, ps_args: str | None) -> Top:
+        """Its processes."""
+        params = {"ps_args": ps_args} if ps_args else None
+        told = await self._engine.call("GET", f"containers/{handle}/top", "list the processes", params=params)
+        return Top(titles=told["Titles"], processes=told["Processes"] or [])
+
+    async def stats(self, handle: str) -> Stats:
+        """What it uses now."""
+        return await sample(self._engine, self._clock, handle)
+
+    @asynccontextmanager
+    async def get_archive(self, handle: str, path: str) -> AsyncIterator[tuple[PathStat, AsyncIterator[bytes]]]:
+        """A tar of what lies at `path`."""
+        async with self._engine.stream(
+            "GET",
+            f"containers/{handle}/archive",
+            f"copy {path} from the container",
+            params={"path": path},
+            idle_seconds=self._engine.options.idle_seconds,
+            answer_seconds=self._engine.options.call_seconds,
+        ) as incoming:
+            yield _path_stat(incoming.headers.get("X-Docker-Container-Path-Stat", "")), incoming.pieces()
+
+    async def put_archive(self, handle: str, path: str, data: AsyncIterator[bytes]) -> None:
+        """Unpack a tar into the directory `path`."""
+        upload = Upload(data, self._engine.options.idle_seconds)
+        async with (
+            upload.watched(),
+            self._engine.stream(
+                "PUT",
+                f"containers/{handle}/archive",
+                f"copy into {path} of the container",
+                params={"path": path},
+                headers={"Content-Type": "application/x-tar"},
+                body=upload.pieces(),
+            ) as incoming,
+        ):
+            async for _ in incoming.pieces():
+                continue
+
+    async def _settled(self, path: str, doing: str) -> int | None:
+        """The exit code, when the engine has written it down; None while the process runs on."""
+        for delay in _SETTLING.delays():
+            told = await self._engine.call("GET", path, doing)
+            state = told.get("State", told)
+            if not state["Running"] and state["ExitCode"] is not None:
+                return int(state["ExitCode"])
+            await self._clock.sleep(delay)
+        return None
+
+
+async def _chunks(incoming: Incoming, parser: Demultiplexer) -> AsyncIterator[Chunk]:
+    async for piece in incoming.pieces():
+        for chunk in parser.feed(piece):
+            yield chunk
+
+
+def _path_stat(header: str) -> PathStat:
+    try:
+        told = json.loads(base64.b64decode(header))
+        return PathStat(told["name"], told["size"], told["mode"], told["mtime"], told.get("linkTarget", ""))
+    except (ValueError, KeyError, binascii.Error) as error:
+        raise Internal(
+            "Docker told nothing of the path it was asked for; look at the log of the Docker engine."
+        ) from error
