@@ -52,6 +52,8 @@ class Intent(msgspec.Struct, omit_defaults=True, frozen=True):
     run: bool = False  # rebuild: it ran when the request came, so start it again
     cpu: float | None = None  # resize
     memory: int | None = None  # resize, MiB
+    cpu_before: float | None = None  # resize: what to go back to when it cannot be had; None in a resize that goes back
+    memory_before: int | None = None
     network: str | None = None
     fixed_ip: str | None = None
     repository: str | None = None  # commit

@@ -20,7 +20,7 @@ from zun.store import keys
 from zun.store.codec import decode
 from zun.store.freshness import PROBE_PAUSE_SECONDS, SharedRevision
 from zun.store.interface import Compacted, Event, Store, WatchBatch
-from zun.store.view_entries import ContainerEntry, ImageEntry, NodeEntry
+from zun.store.view_entries import COMMITTED, ContainerEntry, ImageEntry, NodeEntry
 from zun.store.view_expect import Expectation, Expectations
 from zun.store.view_feed import Change, Feed, Subscription
 from zun.store.view_listing import list_differences
@@ -109,10 +109,8 @@ class View:
             found = index.on_node(node)
         elif status is not None:
             found = index.with_status(status, self._status)
-        elif project_id is not None:
-            return index.of_project(project_id)
         else:
-            return index.all.oldest_first()
+            return self.by_age(project_id)
         return [
             entry
             for entry in found
@@ -120,6 +118,11 @@ class View:
             and (node is None or entry.node == node)
             and (status is None or self._status(entry) is status)
         ]
+
+    def by_age(self, project_id: str | None) -> list[ContainerEntry]:
+        """A project's containers (None: all), oldest first. The list is shared: do not change it, do not keep it over an await."""
+        index = self._state.containers.index
+        return index.all.oldest_first() if project_id is None else index.of_project(project_id)
 
     def derive(self, entry: ContainerEntry) -> Derived:
         """The container's status, task and reason, with its node's liveness; remembered until one of them changes."""
@@ -148,9 +151,13 @@ class View:
         raw, revision = self._state.raw(key)
         return (decode(Limits, raw) if revision else None), revision
 
-    def images(self) -> list[ImageEntry]:
-        """All wished images, oldest first."""
-        found = [image.entry() for image in self._state.images.values()]
+    def images(self, *, committed_by: str | None = None) -> list[ImageEntry]:
+        """All wished images, or those a project made of its containers; oldest first."""
+        held = list(self._state.images.values())
+        if committed_by is not None:
+            held = [image for image in held if COMMITTED in image.wish_raw]
+        found = [image.entry() for image in held]
+        found = [image for image in found if committed_by is None or image.wish.project_id == committed_by]
         return sorted(found, key=lambda image: (image.wish.created_at, image.wish.uuid))
 
     def image(self, uuid: str) -> ImageEntry | None:

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settling resizes: what the leader refused, or the node failed to do, is put back in spec and quota.
+
+A resize stays in the wish until it is settled, so nothing is forgotten when a process ends. A refused one is undone at once. One that
+failed on its node is undone by a resize back: the leader has granted it, and must learn that it is free again.
+Settling twice does no harm; every API server does it.
+"""
+
+import logging
+
+import msgspec
+
+from zun.base.backoff import Backoff
+from zun.base.clock import Clock
+from zun.base.ids import new_request_id
+from zun.model.errors import NotFound, ZunError
+from zun.model.records import ActionRecord, ActionResult, ContainerRecord, Intent, Limits, Usage, Verb
+from zun.model.resources import usage_of
+from zun.services.intents import Change, Intents
+from zun.services.quotas import moved
+from zun.store import codec, keys
+from zun.store.interface import Put, Store, unchanged
+from zun.store.view import ContainerEntry, View
+
+_LOG = logging.getLogger(__name__)
+_MARK = f'"{Verb.RESIZE.value}"'.encode()
+_RESULT_SECONDS = 2.0
+_RETRY = Backoff(first_seconds=0.5, cap_seconds=10.0)
+
+
+def unsettled(record: ContainerRecord) -> list[Intent]:
+    """The resizes whose outcome was not seen to yet."""
+    return [intent for intent in record.intents if intent.verb is Verb.RESIZE]
+
+
+def change_resources(
+    view: View, change: Change, *, cpu: float | None, memory: int | None, limits: Limits | None
+) -> None:
+    """Give the wish other resources (None: as they are) and the project's usage the difference.
+
+    Growth is held against `limits` (None: it is not). Raises `QuotaExceeded`.
+    """
+    spec = change.record.spec
+    new = msgspec.structs.replace(
+        spec, cpu=spec.cpu if cpu is None else cpu, memory=spec.memory if memory is None else memory
+    )
+    before, after = usage_of(spec), usage_of(new)
+    change.record.spec = new
+    if before == after:
+        return
+    key = keys.quota(change.record.project_id)
+    raw, revision = view.raw(key)
+    usage = codec.decode(Usage, raw) if raw is not None else Usage()
+    change.compares.append(unchanged(key, revision))
+    change.ops.append(Put(key, codec.encode(moved(usage, before, after, limits), over=raw)))
+
+
+class Settling:
+    """Sees to the outcome of resizes."""
+
+    def __init__(self, store: Store, view: View, clock: Clock, intents: Intents) -> None:
+        self._store = store
+        self._view = view
+        self._clock = clock
+        self._intents = intents
+
+    async def run(self) -> None:
+        """Settle whatever can be, until cancelled."""
+        await self._view.ready()
+        subscription = self._view.subscribe()
+        due = {entry.uuid for entry in self._view.containers() if _waits(entry)}
+        while True:
+            await self._settle_all(due)
+            changes = await subscription.batch()
+            if any(change.kind == "reset" for change in changes):
+                due = {entry.uuid for entry in self._view.containers() if _waits(entry)}
+            else:
+                found = (self._view.container(change.id) for change in changes if change.kind == "container")
+                due = {entry.uuid for entry in found if entry is not None and _waits(entry)}
+
+    async def settle(self, uuid: str) -> None:
+        """Settle the resizes of one container whose outcome is known. Raises `NotFound`, `Precondition`, `Unavailable`."""
+
+        async def decide(change: Change) -> None:
+            for intent in unsettled(change.record):
+                refusal = change.place.resize_refused.get(intent.n) if change.place is not None else None
+                if refusal is not None:
+                    await self._undo_refused(change, intent, refusal)
+                elif intent not in change.pending:
+                    await self._look_at_done(change, intent)
+
+        await self._intents.change(uuid, decide)
+
+    async def _settle_all(self, due: set[str]) -> None:
+        attempt = 0
+        while due:
+            for uuid in sorted(due):
+                try:
+                    await self.settle(uuid)
+                except NotFound:
+                    due.discard(uuid)
+                except ZunError as error:
+                    _LOG.warning("The resize of container %s cannot be settled yet: %s", uuid, error.message)
+                else:
+                    due.discard(uuid)
+            if due:
+                await self._clock.sleep(_RETRY.delay(attempt))
+                attempt += 1
+
+    async def _undo_refused(self, change: Change, intent: Intent, reason: str) -> None:
+        change.record.intents.remove(intent)
+        change_resources(self._view, change, cpu=intent.cpu_before, memory=intent.memory_before, limits=None)
+        key = keys.action(change.record.uuid, intent.request_id)
+        found = await self._store.get(key)
+        if found is not None:
+            line = codec.decode(ActionRecord, found.value)
+            line = msgspec.structs.replace(line, finish_time=change.now, message=reason)
+            change.compares.append(unchanged(key, found.mod_revision))
+            change.ops.append(Put(key, codec.encode(line, over=found.value)))
+
+    async def _look_at_done(self, change: Change, intent: Intent) -> None:
+        result = await self._result(change, intent)
+        change.record.intents.remove(intent)
+        if result is None or result.message is None:
+            return
+        if intent.cpu_before is None and intent.memory_before is None:
+            _LOG.error("Container %s could not be resized back: %s", change.record.uuid, result.message)
+            return
+        change_resources(self._view, change, cpu=intent.cpu_before, memory=intent.memory_before, limits=None)
+        change.record.seq += 1
+        back = Intent(
+            change.record.seq,
+            Verb.RESIZE,
+            new_request_id(),
+            change.now,
+            cpu=intent.cpu_before,
+            memory=intent.memory_before,
+        )
+        change.record.intents.append(back)
+
+    async def _result(self, change: Change, intent: Intent) -> ActionResult | None:
+        """What the node did. Its word on the intent may come a moment before its word on how it went."""
+        key = keys.action_result(change.node, change.record.uuid, intent.request_id)
+        found = await self._store.get(key)
+        if found is None:
+            await self._clock.sleep(_RESULT_SECONDS)
+            found = await self._store.get(key)
+        return codec.decode(ActionResult, found.value) if found is not None else None
+
+
+def _waits(entry: ContainerEntry) -> bool:
+    """Whether a resize is in the wish. Most have none, so the bytes are asked before anything is decoded."""
+    return _MARK in entry.wish_raw and bool(unsettled(entry.record()))
