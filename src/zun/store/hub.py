@@ -48,7 +48,7 @@ class Watcher(AsyncIterator[WatchBatch]):
         self._history_until = current_revision
         self._history = history
         self._queue: deque[WatchBatch] = deque()
-        self._queued_bytes = 0
+        self.queued_bytes = 0
         self._wake = asyncio.Event()
         self._closed = False
 
@@ -60,10 +60,10 @@ class Watcher(AsyncIterator[WatchBatch]):
         if not events and self._queue and not self._queue[-1].events:
             self._queue.pop()
         self._queue.append(WatchBatch(revision, events))
-        self._queued_bytes += _cost(events)
-        if self._queued_bytes > MAX_QUEUED_BYTES:
+        self.queued_bytes += _cost(events)
+        if self.queued_bytes > MAX_QUEUED_BYTES:
             self._queue.clear()
-            self._queued_bytes = 0
+            self.queued_bytes = 0
             self._history_until = revision
         self._wake.set()
 
@@ -82,7 +82,7 @@ class Watcher(AsyncIterator[WatchBatch]):
             batch = await self._history.changes(self.prefix, self._next, self._history_until, HISTORY_PAGE_EVENTS)
         else:
             batch = self._queue.popleft()
-            self._queued_bytes -= _cost(batch.events)
+            self.queued_bytes -= _cost(batch.events)
         self._next = batch.revision + 1
         return batch
 
