@@ -289,6 +289,14 @@ async def test_attaching_needs_an_interactive_container(at: LiveWorld) -> None:
     assert refused.value.code == "no-interactive-flag"
 
 
+async def test_one_can_attach_before_the_start_when_one_says_so(at: LiveWorld) -> None:
+    entry = await at.running(interactive=True)
+    await at.world.sees(entry.uuid, SeenState.CREATED)
+    with pytest.raises(Conflict):
+        await at.live.attach_token(MEMBER, entry)
+    assert await at.live.attach_token(MEMBER, entry, before_start=True)
+
+
 # Archives
 
 

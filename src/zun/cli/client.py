@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The REST client of zunctl: requests in, plain JSON out, every failure one sentence."""
 
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -10,28 +11,36 @@ from urllib.parse import quote
 import httpx
 
 from zun.cli.access import Access
-from zun.cli.failures import NOT_FOUND, REFUSED, UNREACHABLE, Failure
+from zun.cli.failures import NOT_FOUND, REFUSED, UNREACHABLE, Failure, Lost
 
 MICROVERSION = "container 1.40"
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
+REQUEST_ID = "x-openstack-request-id"
 
-Query = dict[str, str | int | bool | None]
+Query = Mapping[str, str | int | bool | None]
 
 
 class Client:
-    """Speaks with one service. `transport` is for tests."""
+    """Speaks with one service. `transport` is for tests. Threads may share it."""
 
     def __init__(self, access: Access, *, debug: bool = False, transport: httpx.BaseTransport | None = None) -> None:
         self.access = access
         self._debug = debug
-        self._http = httpx.Client(
-            base_url=access.url,
-            headers={"X-Auth-Token": access.token, "OpenStack-API-Version": MICROVERSION, "Accept": "application/json"},
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            verify=access.verify,
-            transport=transport,
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=access.url,
+                headers={
+                    "X-Auth-Token": access.token,
+                    "OpenStack-API-Version": MICROVERSION,
+                    "Accept": "application/json",
+                },
+                timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+                verify=access.verify,
+                transport=transport,
+            )
+        except (httpx.InvalidURL, OSError) as error:
+            raise Failure(f"{access.url} ({access.source}) cannot be used: {error}", UNREACHABLE) from error
 
     def close(self) -> None:
         """Let go of connections."""
@@ -41,15 +50,28 @@ class Client:
         """GET and the decoded answer."""
         return self.request("GET", path, query=query)
 
-    def request(
-        self, method: str, path: str, *, query: Query | None = None, body: object | None = None, endless: bool = False
-    ) -> Any:
-        """One call. `endless`: the answer may take as long as it likes (exec). Raises `Failure`."""
-        timeout = httpx.Timeout(None, connect=CONNECT_SECONDS) if endless else httpx.USE_CLIENT_DEFAULT
-        with self._said(method, path):
-            reply = self._http.request(method, path, params=_text(query), json=body, timeout=timeout)
-            self.check(reply)
-            return reply.json() if reply.content else None
+    def request(self, method: str, path: str, *, query: Query | None = None, body: object | None = None) -> Any:
+        """One call and its decoded answer. Raises `Failure`."""
+        return self.decoded(self.send(method, path, query=query, body=body))
+
+    def send(self, method: str, path: str, *, query: Query | None = None, body: object | None = None) -> httpx.Response:
+        """One call, answered well. Raises `Failure`."""
+        with self._said(method, path, query, body):
+            reply = self._http.request(method, path, params=_text(query), json=body)
+        self._check(reply)
+        return reply
+
+    def decoded(self, reply: httpx.Response) -> Any:
+        """The JSON of an answer."""
+        if not reply.content:
+            return None
+        try:
+            return reply.json()
+        except ValueError as error:
+            raise Failure(
+                f"{self.access.url} answered something that is no JSON; is it the URL of the container service?",
+                UNREACHABLE,
+            ) from error
 
     def items(self, path: str, key: str, query: Query | None = None) -> list[dict[str, Any]]:
         """A whole collection, page after page."""
@@ -59,8 +81,9 @@ class Client:
             found += answer[key]
             if not answer.get("next"):
                 return found
-            url = httpx.URL(answer["next"])
-            answer = self.get(url.raw_path.decode("ascii"))
+            # The service may see itself under another name than we do (a proxy): only what follows /v1 counts.
+            _, _, rest = str(answer["next"]).partition("/v1/")
+            answer = self.get(f"/v1/{rest}")
 
     @contextmanager
     def stream(
@@ -70,50 +93,55 @@ class Client:
         *,
         query: Query | None = None,
         content: Iterator[bytes] | None = None,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        silence_seconds: float | None = None,
     ) -> Iterator[httpx.Response]:
-        """A call whose answer is read piece by piece, without a time limit."""
-        timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
+        """A call whose answer is read piece by piece. `silence_seconds`: how long the next piece may take (None: for ever).
+
+        A connection that breaks while it is read raises `Lost`.
+        """
+        timeout = httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS)
         with (
-            self._said(method, path),
+            self._said(method, path, query, None),
             self._http.stream(
                 method, path, params=_text(query), content=content, headers=headers, timeout=timeout
             ) as reply,
         ):
             if reply.is_error:
                 reply.read()
-            self.check(reply)
+            self._check(reply)
             yield reply
 
     @contextmanager
-    def _said(self, method: str, path: str) -> Iterator[None]:
-        """Transport errors as sentences; with --debug, what is sent (never the token)."""
+    def _said(self, method: str, path: str, query: Query | None, body: object | None) -> Iterator[None]:
+        """Transport errors as sentences; with --debug, what is sent (never a secret)."""
         if self._debug:
-            print(f"> {method} {self.access.url}{path}", file=sys.stderr)
+            _show_request(f"{self.access.url}{path}", method, _text(query), body)
         try:
             yield
         except httpx.ConnectError as error:
-            raise Failure(
-                f"Nothing answers at {self.access.url} ({self.access.source}). Is the service running? `make run` starts a local one.",
-                UNREACHABLE,
+            raise Lost(
+                f"Nothing answers at {self.access.url} (from {self.access.source}): {error}."
+                " Is the service running? `make run` starts a local one."
             ) from error
         except httpx.TimeoutException as error:
-            raise Failure(f"{self.access.url} does not answer in time; try again.", UNREACHABLE) from error
-        except httpx.HTTPError as error:
-            raise Failure(f"The connection to {self.access.url} broke: {error}. Try again.", UNREACHABLE) from error
+            raise Lost(f"{self.access.url} does not answer in time; try again.") from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Failure(f"{self.access.url} is no URL of a service: {error}", UNREACHABLE) from error
+        except httpx.HTTPError as error:
+            raise Lost(f"The connection to {self.access.url} broke: {error}. Try again.") from error
 
-    def check(self, reply: httpx.Response) -> None:
+    def _check(self, reply: httpx.Response) -> None:
         """Raise the `Failure` an answer stands for, if it is one."""
         if self._debug:
-            request_id = reply.headers.get("x-openstack-request-id", "-")
-            print(f"< {reply.status_code} {request_id}", file=sys.stderr)
-        if not reply.is_error:
+            print(f"< {reply.status_code} {reply.headers.get(REQUEST_ID, '-')}", file=sys.stderr)
+        if not reply.is_error and not reply.is_redirect:
             return
         if reply.status_code == httpx.codes.UNAUTHORIZED:
             raise Failure(
-                f"{self.access.url} does not accept the token from {self.access.source}.", UNREACHABLE, status=401
+                f"{self.access.url} does not accept the token from {self.access.source}; `zunctl config` shows what is used.",
+                UNREACHABLE,
+                status=401,
             )
         code = NOT_FOUND if reply.status_code == httpx.codes.NOT_FOUND else REFUSED
         raise Failure(_message(reply), code, status=reply.status_code)
@@ -124,13 +152,27 @@ def container_path(ident: str, *rest: str) -> str:
     return "/".join(["/v1/containers", quote(ident, safe=""), *rest])
 
 
+def _show_request(url: str, method: str, query: Mapping[str, str] | None, body: object | None) -> None:
+    asked = "?" + "&".join(f"{key}={value}" for key, value in query.items()) if query else ""
+    print(f"> {method} {url}{asked}", file=sys.stderr)
+    if body is not None:
+        print(f"> {json.dumps(_without_secrets(body))}", file=sys.stderr)
+
+
+def _without_secrets(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: "***" if key in ("password", "source") else _without_secrets(kept) for key, kept in value.items()}
+    return [_without_secrets(kept) for kept in value] if isinstance(value, list) else value
+
+
 def _message(reply: httpx.Response) -> str:
     try:
-        body = reply.json()
-        error = body["errors"][0]
+        error = reply.json()["errors"][0]
         return str(error.get("detail") or error.get("title") or f"The service answered {reply.status_code}.")
-    except (ValueError, LookupError, TypeError):
-        return f"The service answered {reply.status_code} without saying why."
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return (
+            f"The service answered {reply.status_code} without saying why; is the URL right? `zunctl config` shows it."
+        )
 
 
 def _text(query: Query | None) -> dict[str, str] | None:

@@ -18,6 +18,8 @@ USAGE = 2
 UNREACHABLE = 3
 NOT_FOUND = 4
 RUN_REFUSED = 125
+CANNOT_EXECUTE = 126
+NO_COMMAND = 127
 INTERRUPTED = 130
 
 
@@ -29,3 +31,33 @@ class Failure(Exception):
         self.message = message
         self.exit_code = exit_code
         self.status = status
+
+
+class Lost(Failure):
+    """The connection broke or nobody answered in time; trying again may help."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, UNREACHABLE)
+
+
+class Interrupted(Failure):
+    """A signal asked us to leave."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("interrupted", 128 + number)
+
+
+_NO_COMMAND = ("executable file not found", "no such file or directory", "not found in $path")
+_CANNOT_EXECUTE = ("permission denied", "is a directory", "exec format error")
+
+
+def command_failure(reason: str, exit_code: int | None = None) -> Failure:
+    """A command that could not run: 127 when there is none, 126 when it cannot be executed, else 125."""
+    text = reason.lower()
+    if exit_code in (CANNOT_EXECUTE, NO_COMMAND):
+        return Failure(reason, exit_code)
+    if any(words in text for words in _NO_COMMAND):
+        return Failure(reason, NO_COMMAND)
+    if any(words in text for words in _CANNOT_EXECUTE):
+        return Failure(reason, CANNOT_EXECUTE)
+    return Failure(reason, RUN_REFUSED)

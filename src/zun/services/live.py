@@ -104,9 +104,13 @@ class LiveService:
             return await self._run_to_end(entry, node, exec_id)
         return ExecResult(exec_id=exec_id, token=await self._grant(entry, exec_id))
 
-    async def attach_token(self, ctx: RequestContext, entry: ContainerEntry) -> str:
-        """A console grant for the container's own process. Raises `Invalid` unless it was made interactive."""
-        self._admit(ctx, entry, "container:attach", Action.ATTACH)
+    async def attach_token(self, ctx: RequestContext, entry: ContainerEntry, *, before_start: bool = False) -> str:
+        """A console grant for the container's own process. Raises `Invalid` unless it was made interactive.
+
+        `before_start` also admits one that was made but not started, so that nothing it will print is missed.
+        """
+        also = frozenset({Status.CREATED}) if before_start else frozenset[Status]()
+        self._admit(ctx, entry, "container:attach", Action.ATTACH, also)
         if not entry.record().spec.interactive:
             raise Invalid(
                 f"Container {entry.uuid} was not made interactive, so nobody can attach to it. Create it with interactive=true.",
@@ -206,13 +210,20 @@ class LiveService:
 
     # Behind them all
 
-    def _admit(self, ctx: RequestContext, entry: ContainerEntry, rule: str, action: Action) -> NodeLive:
+    def _admit(
+        self,
+        ctx: RequestContext,
+        entry: ContainerEntry,
+        rule: str,
+        action: Action,
+        also: frozenset[Status] = frozenset(),
+    ) -> NodeLive:
         self._policy.authorize(ctx.caller, rule, project_id=entry.project_id)
         derived = self._view.derive(entry)
         node = self._view.node(entry.node) if entry.node else None
         if derived.status is Status.UNKNOWN and not (node is not None and node.alive):
             raise Unavailable(f"{derived.reason or 'Its node does not report.'} Try again when the node is back.")
-        if not allows(action, derived.status):
+        if not allows(action, derived.status) and derived.status not in also:
             raise wrong_state(action.value, entry.uuid, derived.status.value)
         if not entry.node:
             raise Invalid(

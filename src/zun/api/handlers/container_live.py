@@ -100,6 +100,12 @@ class ExecSizeForm(msgspec.Struct, frozen=True):
     w: Annotated[int, Field(rule=SIZE, required=True, nullable=False, doc="Columns.")]
 
 
+class AttachForm(msgspec.Struct, frozen=True):
+    """Of attach."""
+
+    before_start: Annotated[bool, Field(rule=WIDE_BOOLEAN, doc="Also when it was made but not started yet.")] = False
+
+
 class TopForm(msgspec.Struct, frozen=True):
     """Of top."""
 
@@ -161,8 +167,9 @@ class ContainerLiveHandlers:
 
     async def attach(self, call: Call) -> Response:
         """The URL of a console to its first process."""
+        form = await call.arguments(AttachForm)
         entry = await self._find(call)
-        token = await self._live.attach_token(call.context, entry)
+        token = await self._live.attach_token(call.context, entry, before_start=form.before_start)
         return responses.json(console_url(call, token, entry))
 
     async def resize(self, call: Call) -> Response:
