@@ -31,15 +31,15 @@ class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
         int, msgspec.Meta(description="Memory for answers that are kept while nothing changed. 0: none.", ge=0)
     ] = 32 * _MIB
     trusted_proxies: Annotated[
-        list[str],
+        tuple[str, ...],
         msgspec.Meta(
             description="Networks whose X-Forwarded-Proto, -Host and -Prefix headers are believed when links are built."
         ),
-    ] = ["127.0.0.0/8", "::1/128"]
+    ] = ("127.0.0.0/8", "::1/128")
     cors_allowed_origins: Annotated[
-        list[str],
+        tuple[str, ...],
         msgspec.Meta(description="Origins of web pages that may call the API from a browser. Empty: none."),
-    ] = []
+    ] = ()
     stop_seconds: Annotated[
         int, msgspec.Meta(description="How long requests in work may go on when the service stops.", ge=0)
     ] = 5

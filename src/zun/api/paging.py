@@ -63,11 +63,21 @@ def rank(value: Any) -> tuple[Any, ...]:
     return (2, value if isinstance(value, str) else msgspec.json.encode(value).decode())
 
 
-def select(items: Sequence[T], query: PageQuery, order: Order[T], max_limit: int, marker: T | None = None) -> Page[T]:
-    """The page of `items` after `marker`. Raises `Invalid` for an unknown sort key."""
-    position = _position(query.sort_key or order.default, order)
+def select(
+    items: Sequence[T],
+    query: PageQuery,
+    order: Order[T],
+    max_limit: int,
+    marker: T | None = None,
+    *,
+    ordered: bool = False,
+) -> Page[T]:
+    """The page of `items` after `marker`. `ordered`: they come in the default order. Raises `Invalid` for an unknown sort key."""
+    sort_key = query.sort_key or order.default
+    position = _position(sort_key, order)
     descending = query.sort_dir == "desc"
-    items = sorted(items, key=position, reverse=descending)
+    if descending or sort_key != order.default or not ordered:
+        items = sorted(items, key=position, reverse=descending)
     if marker is not None:
         after = position(marker)
         items = [item for item in items if (position(item) < after if descending else position(item) > after)]

@@ -16,6 +16,7 @@ from zun.api.handlers import services as service_forms
 from zun.api.handlers.availability_zones import ZoneHandlers
 from zun.api.handlers.capsules import CapsuleHandlers
 from zun.api.handlers.container_actions import ContainerActionHandlers
+from zun.api.handlers.container_history import ContainerHistoryHandlers
 from zun.api.handlers.container_live import ContainerLiveHandlers
 from zun.api.handlers.containers import ContainerHandlers
 from zun.api.handlers.discovery import DiscoveryHandlers
@@ -44,6 +45,7 @@ class Handlers:
     containers: ContainerHandlers
     actions: ContainerActionHandlers
     live: ContainerLiveHandlers
+    history: ContainerHistoryHandlers
     images: ImageHandlers
     hosts: HostHandlers
     services: ServiceHandlers
@@ -174,12 +176,14 @@ def _live(h: Handlers) -> list[Route]:
         Route("GET", f"{ONE}/logs", v.logs, "container_logs", query=live.LogsForm),
         Route("POST", f"{ONE}/execute", v.execute, "container_execute", either=live.ExecuteForm),
         Route("POST", f"{ONE}/execute_resize", v.execute_resize, "container_execute_resize", either=live.ExecSizeForm),
-        Route("GET", f"{ONE}/attach", v.attach, "container_attach"),
+        Route("GET", f"{ONE}/attach", v.attach, "container_attach", query=live.AttachForm),
         Route("POST", f"{ONE}/resize", v.resize, "container_resize", either=live.SizeForm),
         Route("GET", f"{ONE}/top", v.top, "container_top", query=live.TopForm),
         Route("GET", f"{ONE}/get_archive", v.get_archive, "container_get_archive", query=live.PathForm),
         Route("POST", f"{ONE}/put_archive", v.put_archive, "container_put_archive", large=True, either=live.PutForm),
         Route("GET", f"{ONE}/stats", v.stats, "container_stats"),
+        Route("GET", f"{ONE}/container_actions", h.history.list, "container_action_list"),
+        Route("GET", f"{ONE}/container_actions/{{request_id}}", h.history.show, "container_action_show"),
     ]
 
 

@@ -73,7 +73,7 @@ class ContainerHandlers:
         call.exchange.stale_since = self._view.stale_since
         found = self._order.matching(entries, filters) if filters else entries
         marker = self._marker(query.marker, call, all_projects=scope.all_projects)
-        page = paging.select(found, query, self._order.order, call.max_limit, marker)
+        page = paging.select(found, query, self._order.order, call.max_limit, marker, ordered=True)
         items, until = self._viewer.listed(page.items, call.caller)
         self._keep_list(call, until, all_projects=scope.all_projects)
         last = page.items[-1].uuid if page.items else ""
@@ -112,8 +112,10 @@ class ContainerHandlers:
     async def delete(self, call: Call) -> Response:
         """Accept a deletion; the container is `Deleting` until it is gone."""
         query = call.query_arguments(DeleteQuery, unknown=Unknown.REFUSE_QUERY)
-        entry = await self._containers.find(call.context, call.params["ident"], all_projects=query.all_projects)
-        await self._containers.delete(call.context, entry, force=query.force, stop=query.stop)
+        entry = await self._containers.find(call.context, call.params["ident"])
+        await self._containers.delete(
+            call.context, entry, force=query.force, stop=query.stop, all_projects=query.all_projects
+        )
         return responses.no_content()
 
     def _one(
