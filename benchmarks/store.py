@@ -8,14 +8,20 @@ Without `--etcd` an etcd found in the PATH is started in a temporary directory o
 
 import argparse
 import asyncio
+import shutil
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from support.etcd_server import EtcdServer
 from zun.base.clock import SystemClock
+from zun.store.etcd.store import EtcdStore
 from zun.store.interface import Put, Store, unchanged
 from zun.store.memory import MemoryStore
 from zun.store.sqlite import SqliteStore
@@ -92,22 +98,40 @@ async def measure(name: str, store: Store, writes: int) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def stores(directory: Path, etcd: str | None) -> AsyncIterator[dict[str, Store]]:
+async def stores(directory: Path, endpoint: str | None) -> AsyncIterator[dict[str, Store]]:
     """The stores to compare."""
     clock = SystemClock()
-    found: dict[str, Store] = {"memory": MemoryStore(clock), "sqlite": await SqliteStore.open(directory / "b.db", clock)}
+    found: dict[str, Store] = {
+        "memory": MemoryStore(clock),
+        "sqlite": await SqliteStore.open(directory / "b.db", clock),
+    }
     try:
+        if endpoint:
+            found["etcd"] = await EtcdStore.connect(endpoint, clock)
         yield found
     finally:
         for store in found.values():
             await store.close()
 
 
-async def run(options: argparse.Namespace) -> None:
+@contextmanager
+def etcd_at(endpoint: str | None, directory: Path) -> Iterator[str | None]:
+    """The given etcd, or one of our own for as long as it is needed, or none."""
+    if endpoint or shutil.which("etcd") is None:
+        yield endpoint
+        return
+    server = EtcdServer(directory)
+    server.start()
+    try:
+        yield server.endpoint
+    finally:
+        server.kill()
+
+
+async def run(options: argparse.Namespace, directory: Path, endpoint: str | None) -> None:
     """Measure all and print the table."""
-    with tempfile.TemporaryDirectory(prefix="zun-bench-", dir=options.directory) as directory:
-        async with stores(Path(directory), options.etcd) as found:
-            rows = [await measure(name, store, options.writes) for name, store in found.items()]
+    async with stores(directory, endpoint) as found:
+        rows = [await measure(name, store, options.writes) for name, store in found.items()]
     for row in (COLUMNS, *rows):
         print("  ".join(cell.ljust(len(title) + 2) for cell, title in zip(row, COLUMNS, strict=True)).rstrip())
 
@@ -118,7 +142,12 @@ def main() -> None:
     parser.add_argument("--writes", type=int, default=5000)
     parser.add_argument("--etcd", metavar="HOST:PORT")
     parser.add_argument("--directory", type=Path, help="where the database is put (the disk to measure)")
-    asyncio.run(run(parser.parse_args()))
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="zun-bench-", dir=options.directory) as name,
+        etcd_at(options.etcd, Path(name)) as endpoint,
+    ):
+        asyncio.run(run(options, Path(name), endpoint))
 
 
 if __name__ == "__main__":
