@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent: all organs of one node put together, and their common life.
+
+A planned stop, and any crash, leaves the containers running; the next life finds them (see `recovery`).
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NoReturn
+
+from zun.agent.engine import Engine
+from zun.agent.files import Files
+from zun.agent.fingerprinting import About, node_info
+from zun.agent.identity import NodeIdentity
+from zun.agent.image_wishes import ImageWishes
+from zun.agent.images import Images
+from zun.agent.journal import Journal, RunBlocking, in_thread, open_journal
+from zun.agent.live import AgentLive
+from zun.agent.memory import Memory
+from zun.agent.observing import Around
+from zun.agent.options import AgentOptions
+from zun.agent.recovery import adopt_all, clean_files, patiently
+from zun.agent.reporter import Reporter
+from zun.agent.sessions import ExecSessions
+from zun.agent.supervisor import Supervisor
+from zun.agent.tools import Tools
+from zun.agent.watching import Watching
+from zun.base.backoff import Backoff
+from zun.base.clock import Clock
+from zun.base.sealing import NodeKey
+from zun.drivers.runtime.base import Runtime
+from zun.drivers.runtime.types import Fingerprint
+from zun.model.errors import Timeout, Unavailable
+from zun.model.records import NodeInfo
+from zun.store.nodelink import InboxBatch, NodeLink, Remembered
+
+_log = logging.getLogger(__name__)
+
+LAST_WORDS_SECONDS = 5.0
+"""A planned stop spends at most so long on telling what it still knows."""
+
+
+class Agent:
+    """One node. Made from what wiring chose; `run` is its life; `live` serves the API's streams."""
+
+    def __init__(
+        self,
+        *,
+        runtime: Runtime,
+        link: NodeLink,
+        key: NodeKey,
+        identity: NodeIdentity,
+        boot_id: str,
+        clock: Clock,
+        options: AgentOptions,
+        state_dir: Path,
+        run_blocking: RunBlocking = in_thread,
+    ) -> None:
+        self._link = link
+        self._clock = clock
+        self._options = options
+        self._about = About(link.node, identity.uuid, boot_id, clock.now())
+        self._engine = Engine(runtime, clock, options)
+        self._images = Images(runtime, options)
+        self._journal, self._memories = _open(state_dir, run_blocking)
+        self._files = Files(state_dir, key, link, clock)
+        self._reporter = Reporter(link, self._journal, clock)
+        tools = Tools(
+            engine=self._engine,
+            images=self._images,
+            files=self._files,
+            journal=self._journal,
+            reporter=self._reporter,
+            around=Around.of(options, boot_id),
+            clock=clock,
+            options=options,
+        )
+        self._supervisor = Supervisor(tools, self._in_use)
+        self._image_wishes = ImageWishes(self._images, self._reporter, clock)
+        self._watching = Watching(runtime, self._engine, self._supervisor, clock, sync_seconds=options.sync_seconds)
+        sessions = ExecSessions(clock, limit=options.exec_sessions, idle_seconds=options.exec_idle_seconds)
+        self.live = AgentLive(
+            runtime, self._supervisor.handle, sessions, timeout_seconds=options.engine_timeout_seconds
+        )
+        self._ready = asyncio.Event()
+        self._reports = 0
+
+    async def ready(self) -> None:
+        """Return once the node has read everything and works on its inbox."""
+        await self._ready.wait()
+
+    async def run(self) -> NoReturn:
+        """Live until cancelled; containers run on afterwards."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                # Homes first: what recovery hands out is worked on there.
+                group.create_task(self._images.run(), name="images")
+                group.create_task(self._image_wishes.run(), name="image wishes")
+                group.create_task(self._supervisor.run(), name="supervisor")
+                group.create_task(self._heartbeats(), name="heartbeats")
+                group.create_task(self._live_on(group), name="inbox")
+        finally:
+            await self._last_words()
+        raise AssertionError("only cancellation ends it")
+
+    def _in_use(self, uuid: str) -> bool:
+        return self.live.in_use(uuid)
+
+    async def _live_on(self, group: asyncio.TaskGroup) -> None:
+        """Read what is, then follow what changes."""
+        remembered = await patiently("reading what was told before", self._clock, self._link.remembered)
+        self._reports = remembered.info.reports if remembered.info is not None else 0
+        fingerprint = await patiently("asking the engine", self._clock, self._engine.fingerprint)
+        await patiently("publishing the node", self._clock, lambda: self._publish(fingerprint))
+        group.create_task(self._publishing(), name="publishing")
+        failures = 0
+        while True:
+            try:
+                async with self._link.inbox() as batches:
+                    failures = 0
+                    await self._follow(batches, remembered, group)
+            except (Unavailable, Timeout) as error:
+                _log.warning("following the inbox: %s", error)
+            await self._clock.sleep(_RETRY.delay(failures))
+            failures += 1
+
+    async def _follow(
+        self, batches: AsyncIterator[InboxBatch], remembered: Remembered, group: asyncio.TaskGroup
+    ) -> None:
+        async for batch in batches:
+            if self._ready.is_set():
+                self._supervisor.apply(batch)
+                self._image_wishes.apply(batch)
+            else:
+                await self._recover(batch, remembered, group)
+
+    async def _recover(self, first: InboxBatch, remembered: Remembered, group: asyncio.TaskGroup) -> None:
+        engine = await patiently("listing containers", self._clock, self._engine.list)
+        self._reporter.remember(remembered.observations)
+        memories, self._memories = self._memories, {}
+        adopt_all(self._supervisor, first, remembered, memories, engine)
+        self._image_wishes.recover(first, remembered.images)
+        group.create_task(self._reporter.run(), name="reporter")
+        group.create_task(self._watching.run(), name="watching")
+        self._ready.set()
+        await clean_files(self._files, self._supervisor.known() | first.damaged)
+
+    async def _heartbeats(self) -> NoReturn:
+        failures = 0
+        while True:
+            try:
+                async with asyncio.timeout(self._options.heartbeat_seconds * 3):
+                    await self._link.heartbeat()
+                failures = 0
+                await self._clock.sleep(self._options.heartbeat_seconds)
+            except (Unavailable, Timeout, TimeoutError) as error:
+                _log.warning("the heartbeat did not arrive: %s", error)
+                await self._clock.sleep(_RETRY.delay(failures))
+                failures += 1
+
+    async def _publishing(self) -> NoReturn:
+        while True:
+            await self._clock.sleep(self._options.publish_seconds)
+            try:
+                await self._publish(await self._engine.fingerprint())
+            except (Unavailable, Timeout) as error:
+                _log.warning("publishing the node: %s", error)
+
+    async def _publish(self, found: Fingerprint) -> None:
+        self._reports += 1
+        await self._link.publish(self._info(found))
+
+    def _info(self, found: Fingerprint) -> NodeInfo:
+        return node_info(self._about, found, self._options, now=self._clock.now(), reports=self._reports)
+
+    async def _last_words(self) -> None:
+        try:
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self._reporter.drain()
+                await self._journal.flush()
+                await self._link.close()
+        except (Unavailable, TimeoutError) as error:
+            _log.warning("the agent's last words were lost; its next life says them again: %s", error)
+
+
+_RETRY = Backoff(first_seconds=0.2, cap_seconds=3.0)
+
+
+def _open(state_dir: Path, run_blocking: RunBlocking) -> tuple[Journal, dict[str, Memory]]:
+    return open_journal(state_dir / "journal", run_blocking)

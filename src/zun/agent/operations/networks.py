@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plugging a container into a network and out of it; a rebuild remembers."""
+
+from zun.agent.operations.job import Job
+from zun.agent.request import networks_of
+from zun.drivers.runtime.types import NetworkRequest
+from zun.model.container import NetRequest
+from zun.model.errors import Conflict, NotFound
+
+
+async def attach(job: Job) -> None:
+    """Plug it in, with a fixed address if one was asked for."""
+    network, v4, v6 = _asked(job)
+    try:
+        await job.tools.engine.attach_network(job.existing(), NetworkRequest(network, v4, v6))
+    except Conflict:
+        if not job.resumed:
+            raise
+    others = [net for net in networks_of(job.wanted, job.memory) if net.network != network]
+    job.memory.networks = [*others, NetRequest(network, v4_fixed_ip=v4, v6_fixed_ip=v6)]
+    await job.look()
+
+
+async def detach(job: Job) -> None:
+    """Unplug it."""
+    network, _, _ = _asked(job)
+    try:
+        await job.tools.engine.detach_network(job.existing(), network)
+    except NotFound:
+        if not job.resumed or not job.memory.handle:
+            raise
+    job.memory.networks = [net for net in networks_of(job.wanted, job.memory) if net.network != network]
+    await job.look()
+
+
+def _asked(job: Job) -> tuple[str, str | None, str | None]:
+    network = (job.intent.network if job.intent is not None else None) or ""
+    fixed = job.intent.fixed_ip if job.intent is not None else None
+    if fixed and ":" in fixed:
+        return network, None, fixed
+    return network, fixed, None

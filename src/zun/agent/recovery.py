@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The beginning of an agent's life: containers ran on meanwhile, and four sources say what is to become of them.
+
+The inbox says what is wished; the journal and what the control plane was told say what was done; the engine says what is
+there. Nothing is begun before all four are read.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from zun.agent.files import Files
+from zun.agent.memory import Memory, fresh
+from zun.agent.supervisor import Supervisor
+from zun.base.backoff import Backoff
+from zun.base.clock import Clock
+from zun.drivers.runtime.types import Seen
+from zun.model.errors import Timeout, Unavailable, ZunError
+from zun.model.records import Inbox, Observation
+from zun.store.nodelink import InboxBatch, Remembered
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+async def patiently(what: str, clock: Clock, call: Callable[[], Awaitable[T]]) -> T:
+    """Try until the other side is there: without it an agent can do nothing at all."""
+    waits = Backoff(first_seconds=0.2, cap_seconds=5.0)
+    failures = 0
+    while True:
+        try:
+            return await call()
+        except (Unavailable, Timeout) as error:
+            _log.warning("%s: %s", what, error)
+        await clock.sleep(waits.delay(failures))
+        failures += 1
+
+
+def adopt_all(
+    supervisor: Supervisor,
+    inbox: InboxBatch,
+    remembered: Remembered,
+    memories: dict[str, Memory],
+    engine: list[Seen],
+) -> None:
+    """Give every container that anybody knows to the supervisor. Damaged inbox entries are left alone."""
+    objects: dict[str, list[Seen]] = {}
+    for seen in engine:
+        objects.setdefault(seen.uuid, []).append(seen)
+    uuids = set(inbox.containers) | set(memories) | set(remembered.observations) | set(objects)
+    uuids |= set(remembered.results)
+    for uuid in sorted(uuids - inbox.damaged):
+        memory = reconcile(
+            uuid,
+            inbox.containers.get(uuid),
+            memories.get(uuid),
+            remembered.observations.get(uuid),
+            objects.get(uuid, []),
+        )
+        supervisor.adopt(memory, inbox.containers.get(uuid), remembered.results.get(uuid, ()))
+
+
+def reconcile(
+    uuid: str, wanted: Inbox | None, memory: Memory | None, told: Observation | None, objects: list[Seen]
+) -> Memory:
+    """What is known of one container: the journal, completed by what was told and what the engine has."""
+    if memory is None:
+        memory = _without_journal(uuid, wanted, told, objects)
+    elif told is not None and told.generation == memory.observation.generation:
+        # A report can have arrived although the journal's last lines were lost.
+        memory.observation.intent_done = max(memory.observation.intent_done, told.intent_done)
+    if memory.begun is not None and memory.begun.n <= memory.observation.intent_done:
+        memory.begun = None
+    memory.observation.doing, memory.observation.pulling = 0, False
+    for seen in objects:
+        if seen.generation == memory.observation.generation:
+            memory.observation.runtime_id = seen.handle
+    return memory
+
+
+def _without_journal(uuid: str, wanted: Inbox | None, told: Observation | None, objects: list[Seen]) -> Memory:
+    if told is not None:
+        return Memory(told)
+    generations = [seen.generation for seen in objects]
+    if wanted is not None and (not generations or wanted.generation in generations):
+        return fresh(uuid, wanted.generation)
+    return fresh(uuid, max(generations, default=0))
+
+
+async def clean_files(files: Files, known: set[str]) -> None:
+    """Remove the injected files of containers that nobody knows any more."""
+    try:
+        for uuid in await files.known() - known:
+            await files.remove(uuid)
+    except ZunError as error:
+        _log.warning("old files were not removed, trying again at the next start: %s", error)

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every container's work needs, made once for a node."""
+
+from dataclasses import dataclass
+
+from zun.agent.engine import Engine
+from zun.agent.files import Files
+from zun.agent.images import Images
+from zun.agent.journal import Journal
+from zun.agent.observing import Around
+from zun.agent.options import AgentOptions
+from zun.agent.reporter import Reporter
+from zun.base.clock import Clock
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The organs that containers share."""
+
+    engine: Engine
+    images: Images
+    files: Files
+    journal: Journal
+    reporter: Reporter
+    around: Around
+    clock: Clock
+    options: AgentOptions
