@@ -21,7 +21,7 @@ from zun.store.etcd import messages
 from zun.store.etcd.channel import Calls, insecure_channel, meaning
 from zun.store.etcd.store import EtcdStore, progress_is_true
 from zun.store.etcd.watch import EtcdWatch
-from zun.store.interface import Put, Store
+from zun.store.interface import Put, Store, WatchBatch
 
 pytestmark = [pytest.mark.etcd, pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")]
 
@@ -84,6 +84,18 @@ async def test_a_watch_goes_on_after_the_server_was_killed(tmp_path: Path) -> No
     finally:
         await store.close()
         server.kill()
+
+
+async def test_a_watch_that_is_asked_says_how_far_it_is(store: EtcdStore, server: EtcdServer, root: str) -> None:
+    async with insecure_channel(server.endpoint) as channel:
+        watch = EtcdWatch(Calls(channel), root, await store.revision() + 1, SystemClock())
+        await watch.open()
+        elsewhere = await put(store, "/elsewhere")
+        for _ in range(3):
+            await watch.ask_progress(elsewhere)
+        async with asyncio.timeout(20):
+            assert await anext(watch) == WatchBatch(elsewhere, ())
+        await watch.close()
 
 
 async def test_a_watch_whose_server_never_returns_is_unavailable(tmp_path: Path) -> None:

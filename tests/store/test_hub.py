@@ -9,7 +9,7 @@ import pytest
 
 from zun.base.clock import ManualClock
 from zun.store.contract_keys import put
-from zun.store.contract_watches import events_until
+from zun.store.contract_watches import events_until, until
 from zun.store.hub import MAX_QUEUED_BYTES, Commit, Watcher, WatchHub
 from zun.store.interface import Compacted, Event, KeyValue, Store, WatchBatch
 from zun.store.memory import MemoryStore
@@ -85,10 +85,17 @@ async def test_a_watcher_reads_a_long_history_in_pages_of_whole_transactions(sto
     assert [event.kv.mod_revision for event in (*first.events, *rest)] == revisions
 
 
+async def test_a_history_of_large_values_comes_in_small_pages(store: Store) -> None:
+    revisions = [await put(store, "large", bytes(LARGE)) for _ in range(6)]
+    async with store.watch("", from_revision=2) as changes:
+        pages = await until(changes, revisions[-1])
+    assert [len(page.events) for page in pages] == [1] * 6
+
+
 class NoHistory:
     """A history nobody should need."""
 
-    async def changes(self, prefix: str, first: int, last: int, limit: int) -> WatchBatch:
+    async def changes(self, prefix: str, first: int, last: int, limit_bytes: int) -> WatchBatch:
         raise AssertionError("history was read")
 
 

@@ -18,7 +18,7 @@ from zun.model.errors import Unavailable
 from zun.store.interface import Event, WatchBatch
 
 MAX_QUEUED_BYTES = 8 * 1024 * 1024
-HISTORY_PAGE_EVENTS = 1000
+HISTORY_PAGE_BYTES = 512 * 1024
 _EVENT_BYTES = 256
 
 
@@ -32,10 +32,11 @@ class Commit(msgspec.Struct, frozen=True):
 class History(Protocol):
     """Where a watcher reads what happened before it came, or what it was too slow for."""
 
-    async def changes(self, prefix: str, first: int, last: int, limit: int) -> WatchBatch:
-        """The changes with `prefix` from revision `first` on, in whole transactions, ending once there are `limit` events.
+    async def changes(self, prefix: str, first: int, last: int, limit_bytes: int) -> WatchBatch:
+        """The changes with `prefix` from revision `first` on, in whole transactions, ending once they reach the limit.
 
-        The batch's revision says how far it got (`last` when nothing is left). Raises `Compacted` when `first` is gone.
+        The size of a change is its `event_bytes`. The batch's revision says how far it got (`last` when nothing is left).
+        Raises `Compacted` when `first` is gone.
         """
 
 
@@ -79,7 +80,7 @@ class Watcher(AsyncIterator[WatchBatch]):
             self._wake.clear()
             await self._wake.wait()
         if self._next <= self._history_until:
-            batch = await self._history.changes(self.prefix, self._next, self._history_until, HISTORY_PAGE_EVENTS)
+            batch = await self._history.changes(self.prefix, self._next, self._history_until, HISTORY_PAGE_BYTES)
         else:
             batch = self._queue.popleft()
             self.queued_bytes -= _cost(batch.events)
@@ -147,5 +148,10 @@ class WatchHub:
         self._lengths = tuple({len(prefix) for prefix in self._by_prefix})
 
 
+def event_bytes(event: Event) -> int:
+    """About how much memory a change takes."""
+    return _EVENT_BYTES + len(event.kv.value)
+
+
 def _cost(events: Sequence[Event]) -> int:
-    return sum(_EVENT_BYTES + len(event.kv.value) for event in events)
+    return sum(map(event_bytes, events))

@@ -11,7 +11,7 @@ import msgspec
 from zun.base.clock import Clock
 from zun.model.errors import Unavailable
 from zun.store import limits
-from zun.store.hub import Commit, WatchHub
+from zun.store.hub import Commit, WatchHub, event_bytes
 from zun.store.interface import (
     Compacted,
     Compare,
@@ -180,14 +180,18 @@ class MemoryStore:
         with self._hub.watcher(prefix, from_revision) as watcher:
             yield watcher
 
-    async def changes(self, prefix: str, first: int, last: int, limit: int) -> WatchBatch:
+    async def changes(self, prefix: str, first: int, last: int, limit_bytes: int) -> WatchBatch:
         """For watchers: a page of history."""
         if first < self._versions.compacted:
             raise Compacted(self._versions.compacted)
         events: list[Event] = []
+        size = 0
         for commit in self._versions.since(first, last):
-            events += [event for event in commit.events if event.kv.key.startswith(prefix)]
-            if len(events) >= limit:
+            for event in commit.events:
+                if event.kv.key.startswith(prefix):
+                    events.append(event)
+                    size += event_bytes(event)
+            if size >= limit_bytes:
                 return WatchBatch(commit.revision, tuple(events))
         return WatchBatch(last, tuple(events))
 

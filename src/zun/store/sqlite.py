@@ -99,10 +99,10 @@ class SqliteStore:
         with self._hub.watcher(prefix, from_revision) as watcher:
             yield watcher
 
-    async def changes(self, prefix: str, first: int, last: int, limit: int) -> WatchBatch:
+    async def changes(self, prefix: str, first: int, last: int, limit_bytes: int) -> WatchBatch:
         """For watchers: a page of history."""
         self._check_open()
-        return await self._read(partial(self._files.readers.changes, prefix, first, last, limit))
+        return await self._read(partial(self._files.readers.changes, prefix, first, last, limit_bytes))
 
     async def grant_lease(self, ttl_seconds: int) -> int:
         """A new lease."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zun.store import limits
+from zun.store.hub import event_bytes
 from zun.store.interface import Compacted, Event, KeyValue, RangeResult, WatchBatch
 from zun.store.keyrange import first_key, prefix_end
 from zun.store.sqlite_schema import PLACE_BITS, first_id, open_reader, sqlite_errors
@@ -75,7 +76,7 @@ class Readers:
         found = KeyValue(key, *row) if row else None
         return found if found is not None and found.version else None
 
-    def changes(self, prefix: str, first: int, last: int, limit: int) -> WatchBatch:
+    def changes(self, prefix: str, first: int, last: int, limit_bytes: int) -> WatchBatch:
         """A page of history for a watcher, in whole transactions."""
         begin = prefix.encode()
         end = prefix_end(begin)
@@ -86,12 +87,14 @@ class Readers:
         if end is not None:
             matching, bounds = matching + " AND h.key < ?", [*bounds, end]
         events: list[Event] = []
+        size = 0
         with self._snapshot(first, may_be_future=True) as (connection, _):
             for row in connection.execute(_CHANGES.format(matching=matching), bounds):
                 kv = KeyValue(row[0].decode(), *row[1:])
-                if len(events) >= limit and kv.mod_revision != events[-1].kv.mod_revision:
+                if size >= limit_bytes and kv.mod_revision != events[-1].kv.mod_revision:
                     return WatchBatch(events[-1].kv.mod_revision, tuple(events))
                 events.append(Event(kv, deleted=kv.version == 0))
+                size += event_bytes(events[-1])
         return WatchBatch(last, tuple(events))
 
     def close(self) -> None:
