@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
 from zun.base.workset import Workset
-from zun.controllers.scheduling.decisions import Decision, batches, merged
+from zun.controllers.scheduling.decisions import Decision
 from zun.controllers.scheduling.following import Follower
 from zun.model.errors import Invalid, Timeout, Unavailable
 from zun.model.records import NameClaim
 from zun.store import codec
+from zun.store.batching import batches, merged
 from zun.store.fencing import Fence
 from zun.store.interface import Store, TxnResult
 from zun.store.view import View
