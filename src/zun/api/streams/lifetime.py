@@ -16,10 +16,10 @@ class Lifetime:
         """All streams end, now and from now on."""
         self._over.set()
 
-    async def bound(self, work: Coroutine[Any, Any, None], *, until: Coroutine[Any, Any, None]) -> bool:
-        """Run `work` until it is done, `until` is, or the service stops; whether it was done. What `work` raises passes through."""
+    async def bound(self, work: Coroutine[Any, Any, None], *until: Coroutine[Any, Any, None]) -> bool:
+        """Run `work` until it is done, one of `until` is, or the service stops; whether it was done. What it raises passes through."""
         task = asyncio.create_task(work)
-        others = [asyncio.create_task(until), asyncio.create_task(self._wait())]
+        others = [asyncio.create_task(each) for each in (*until, self._wait())]
         try:
             await asyncio.wait([task, *others], return_when=asyncio.FIRST_COMPLETED)
             if not task.done():

@@ -44,7 +44,7 @@ class StreamedResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's form
         """Serve it. Raises what opening it raises."""
-        finished = await self._lifetime.bound(self._flow(send), until=_hang_up(receive))
+        finished = await self._lifetime.bound(self._flow(send), _hang_up(receive))
         if not finished and self._begun:
             await send(
                 {"type": "http.response.body", "body": b""}
