@@ -15,6 +15,7 @@ from zun.api.options import ApiOptions
 from zun.base.clock import ManualClock
 from zun.base.sealing import MasterKey
 from zun.drivers.identity.fake import FakeIdentity
+from zun.drivers.runtime.types import Capability
 from zun.model.caller import Caller
 from zun.policy.enforcer import Policy
 from zun.services.consoles import ConsoleGrants
@@ -133,9 +134,11 @@ async def api_world(
     clock = ManualClock()
     held = store or MemoryStore(clock)
     async with world_on(held, clock) as world:
-        await world.node()
+        await world.node(capabilities=[str(capability) for capability in Capability])
         api = ApiWorld(world, clock, options or ApiOptions(), quota or QuotaOptions())
         running = asyncio.create_task(api.containers.run())
+        for _ in range(3):
+            await asyncio.sleep(0)  # its own tasks begin
         try:
             yield api
         finally:
