@@ -65,6 +65,16 @@ async def test_etcd_itself_refuses_what_our_limits_refuse(server: EtcdServer) ->
             assert isinstance(meaning(refusal.value, writing=True), Invalid), refusal.value.details()
 
 
+async def until_it_answers(store: EtcdStore) -> None:
+    async with asyncio.timeout(30):
+        for delay in Backoff(first_seconds=0.05, cap_seconds=0.5).delays():
+            try:
+                await store.revision()
+                return
+            except (Unavailable, Timeout):
+                await asyncio.sleep(delay)
+
+
 async def test_a_watch_goes_on_after_the_server_was_killed(tmp_path: Path) -> None:
     server = EtcdServer(tmp_path)
     server.start()
@@ -78,6 +88,7 @@ async def test_a_watch_goes_on_after_the_server_was_killed(tmp_path: Path) -> No
             with pytest.raises((Unavailable, Timeout)):
                 await store.revision()
             server.start()
+            await until_it_answers(store)
             second = await put(store, "/a", b"after")
             assert [event.kv.value for event in await waiting] == [b"after"]
             assert second == first + 1
