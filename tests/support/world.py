@@ -2,7 +2,7 @@
 """A small world without agent and leader: a store, its view, and a hand that plays both by writing what they would write."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -115,6 +115,13 @@ class World:
         """Place it and let it run."""
         await self.place(uuid, node)
         await self.sees(uuid, SeenState.RUNNING)
+
+    async def until(self, condition: Callable[[], bool], timeout_seconds: float = 5.0) -> None:
+        """Wait for changes until they make `condition` true."""
+        changes = self.view.subscribe()
+        async with asyncio.timeout(timeout_seconds):
+            while not condition():
+                await changes.batch()
 
     async def reaped(self, uuid: str) -> None:
         """The leader cleans up after a container that is gone, and gives its quota back."""

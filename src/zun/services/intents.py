@@ -26,7 +26,7 @@ from zun.services.optimistic import OptimisticWriter, Write
 from zun.services.options import ContainerOptions
 from zun.store import codec, keys
 from zun.store.interface import Compare, Delete, Op, Put, Store, unchanged
-from zun.store.view import ContainerEntry, View
+from zun.store.view import View
 
 T = TypeVar("T")
 
@@ -39,11 +39,13 @@ _TRIM_EVERY = 16
 class Change(msgspec.Struct):
     """A wish being changed. Change `record`, and add what is to be compared and written beside it.
 
-    `place` and `seen` are as they stand; `pending` are the intents that nobody carried out yet.
+    `place` and `seen` are as they stood when `record` was read, which is what the transaction compares: the view goes on meanwhile.
+    `pending` are the intents that nobody carried out yet.
     """
 
-    entry: ContainerEntry
     record: ContainerRecord
+    raw: bytes
+    unchanged: tuple[Compare, Compare]
     place: Place | None
     seen: Observation | None
     derived: Derived
@@ -113,7 +115,7 @@ class Intents:
             if not change.ops and codec.encode(change.record) == before:
                 return Write(result=result, compares=[], ops=[])
             await self._trim_history(change)
-            return Write(result=result, compares=self._compares(change), ops=self._ops(change))
+            return Write(result=result, compares=[*change.unchanged, *change.compares], ops=self._ops(change))
 
         return await self._writer.write(f"container {uuid}", attempt)
 
@@ -126,22 +128,18 @@ class Intents:
         pending = pending_intents(record, place, seen)
         # A resize stays until it is settled: only then is it known whether its resources are really held.
         record.intents = [intent for intent in record.intents if intent in pending or intent.verb is Verb.RESIZE]
-        return Change(entry, record, place, seen, derived, pending, self._clock.now(), [], [])
-
-    @staticmethod
-    def _compares(change: Change) -> list[Compare]:
-        uuid, entry = change.record.uuid, change.entry
-        return [
+        read = (
             unchanged(keys.container(uuid), entry.wish_revision),
             unchanged(keys.place(uuid), entry.place_revision),
-            *change.compares,
-        ]
+        )
+        now = self._clock.now()
+        return Change(record, entry.wish_raw, read, place, seen, derived, pending, now, compares=[], ops=[])
 
     @staticmethod
     def _ops(change: Change) -> list[Op]:
         record, place = change.record, change.place
         record.updated_at = change.now
-        ops: list[Op] = [Put(keys.container(record.uuid), codec.encode(record, over=change.entry.wish_raw))]
+        ops: list[Op] = [Put(keys.container(record.uuid), codec.encode(record, over=change.raw))]
         if place is not None and place.node:
             ops.append(Put(keys.inbox(place.node, record.uuid), codec.encode(inbox_of(record, place))))
         return ops + change.ops
