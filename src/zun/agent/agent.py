@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NoReturn
 
+from zun.agent.blocking import RunBlocking, in_thread
 from zun.agent.engine import Engine
 from zun.agent.files import Files
 from zun.agent.fingerprinting import About, node_info
 from zun.agent.identity import NodeIdentity
 from zun.agent.image_wishes import ImageWishes
 from zun.agent.images import Images
-from zun.agent.journal import Journal, RunBlocking, in_thread, open_journal
+from zun.agent.journal import Journal, open_journal
 from zun.agent.live import AgentLive
 from zun.agent.memory import Memory
 from zun.agent.observing import Around
@@ -65,7 +66,7 @@ class Agent:
         self._engine = Engine(runtime, clock, options)
         self._images = Images(runtime, options)
         self._journal, self._memories = _open(state_dir, run_blocking)
-        self._files = Files(state_dir, key, link, clock)
+        self._files = Files(state_dir, key, link, clock, run_blocking=run_blocking)
         self._reporter = Reporter(link, self._journal, clock)
         tools = Tools(
             engine=self._engine,

@@ -8,12 +8,13 @@ everybody, because inside the container their reader is often not root.
 import asyncio
 import re
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from zun.agent.blocking import RunBlocking, in_thread, produced
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
 from zun.base.sealing import BadKeyError, NodeKey
@@ -29,7 +30,10 @@ _FETCH_SECONDS = 30
 class Files:
     """The sealed things of containers, on this node's disk and in its hands."""
 
-    def __init__(self, state_dir: Path, key: NodeKey, link: NodeLink, clock: Clock) -> None:
+    def __init__(
+        self, state_dir: Path, key: NodeKey, link: NodeLink, clock: Clock, *, run_blocking: RunBlocking = in_thread
+    ) -> None:
+        self._run_blocking = run_blocking
         self._root = state_dir / "files"
         self._key = key
         self._link = link
@@ -98,7 +102,7 @@ class Files:
 
     async def _on_disk(self, work: Callable[[], T]) -> T:
         try:
-            return await _in_thread(work)
+            return await produced(self._run_blocking, work)
         except OSError as error:
             raise Unavailable(
                 f"The node cannot keep the container's files: {error.strerror}. Make room on it or repair its disk."
@@ -118,8 +122,3 @@ def _write(directory: Path, contents: dict[int, bytes]) -> dict[int, str]:
             temporary.replace(path)
         paths[number] = str(path)
     return paths
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    running: Awaitable[T] = asyncio.to_thread(work)
-    return await running

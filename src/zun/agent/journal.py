@@ -12,11 +12,12 @@ import os
 import threading
 import zlib
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from zun.agent.blocking import RunBlocking, in_thread
 from zun.agent.memory import Memory
 from zun.model.errors import Unavailable
 
@@ -27,8 +28,6 @@ REWRITE_BYTES = 1024 * 1024
 
 REWRITE_FACTOR = 4
 """A file so many times larger than what counts in it is rewritten."""
-
-RunBlocking = Callable[[Callable[[], None]], Awaitable[None]]
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
@@ -134,11 +133,6 @@ class Journal:
     def _line(self, uuid: str, memory: Memory | None) -> bytes:
         body = self._encoder.encode(_Line(uuid, memory))
         return b"%08x %s\n" % (zlib.crc32(body), body)
-
-
-async def in_thread(write: Callable[[], None]) -> None:
-    """The usual way to run blocking work: in a thread."""
-    await asyncio.to_thread(write)
 
 
 def open_journal(path: Path, run_blocking: RunBlocking = in_thread) -> tuple[Journal, dict[str, Memory]]:

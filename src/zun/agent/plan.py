@@ -92,16 +92,21 @@ def cuts_short(wanted: Inbox | None, memory: Memory, running: Step) -> str | Non
     if wanted is None or wanted.generation > memory.observation.generation:
         return "the container is no longer wished here"
     after = running.intent.n if running.intent is not None else memory.observation.intent_done
-    for later in wanted.intents:
-        if later.n > after and _cuts(running.intent, later):
-            return "a forced deletion was asked for" if later.verb is Verb.DELETE else "SIGKILL was asked for"
+    coming = [later for later in wanted.intents if later.n > after]
+    if any(_deletion_cuts(running.intent, later) for later in coming):
+        return "a deletion was asked for"
+    if coming and _kill_cuts(running.intent, coming[0]):
+        return "SIGKILL was asked for"
     return None
 
 
-def _cuts(running: Intent | None, later: Intent) -> bool:
-    if later.verb is Verb.DELETE:
-        if running is None:
-            return True
-        return later.force and running.verb not in {Verb.DELETE, Verb.KILL, Verb.COMMIT}
-    waits = running is not None and running.verb in {Verb.STOP, Verb.REBOOT}
-    return waits and later.verb is Verb.KILL and later.signal in {None, "SIGKILL"}
+def _deletion_cuts(running: Intent | None, later: Intent) -> bool:
+    if later.verb is not Verb.DELETE:
+        return False
+    return running is None or (later.force and running.verb not in {Verb.DELETE, Verb.KILL, Verb.COMMIT})
+
+
+def _kill_cuts(running: Intent | None, following: Intent) -> bool:
+    """Only what follows at once: what lies between a stop and a later kill was meant to happen in between."""
+    graceful = running is not None and running.verb in {Verb.STOP, Verb.REBOOT}
+    return graceful and following.verb is Verb.KILL and following.signal in {None, "SIGKILL"}

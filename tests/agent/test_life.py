@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a wish to a running container, and through everything that can be asked of it."""
+
+import pytest
+from agent_records import C1, inbox, intent, run_intents, uuid_of
+from agent_world import World
+
+from zun.model.container import Mount, NetRequest
+from zun.model.errors import Conflict, Denied, Invalid, Unavailable
+from zun.model.records import Claim, ImageSource, SeenState, Verb
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.looptime]
+
+
+async def test_a_wished_run_becomes_a_running_container_told_in_one_go(world: World) -> None:
+    await world.start()
+    await world.settle(1)
+    calls = dict(world.engine.faults.calls)
+    before = await world.store.revision()
+    await world.wish(inbox(C1, *run_intents()))
+    seen = await world.until(SeenState.RUNNING)
+    result = await world.done("req-run")
+    assert await world.store.revision() == before + 2, "the wish and one report"
+    assert (seen.intent_done, seen.generation, seen.error) == (2, 1, "")
+    assert seen.runtime_id == world.only().handle
+    assert result.message is None
+    assert [event.event for event in result.events] == [
+        "compute__do_container_create",
+        "image",
+        "create",
+        "compute__do_container_start",
+        "start",
+    ]
+    assert all(event.result == "Success" and event.finish_time is not None for event in result.events)
+    made = {verb: count - calls.get(verb, 0) for verb, count in world.engine.faults.calls.items()}
+    assert {verb: count for verb, count in made.items() if count} == {"find": 1, "create": 1, "start": 1, "inspect": 1}
+
+
+async def test_what_was_wished_is_what_the_engine_is_asked_for(world: World) -> None:
+    await world.start()
+    world.engine.add_network("blue", "10.9.0.0/24")
+    entry = inbox(
+        C1,
+        *run_intents(),
+        claim=Claim(millicpus=1500, memory_mib=64, cpuset="2,3"),
+        environment={"A": "b"},
+        nets=[NetRequest("blue", v4_fixed_ip="10.9.0.20")],
+        mounts=[Mount("/data", source="stuff")],
+        hostname="web",
+    )
+    await world.wish(entry)
+    seen = await world.until(SeenState.RUNNING)
+    request = world.only().request
+    assert (request.cpu, request.memory_mib, request.cpuset) == (1.5, 64, "2,3")
+    assert request.environment == {"A": "b"}
+    assert request.hostname == "web"
+    assert request.volumes[0].name == f"zun-{entry.project_id}-stuff"
+    assert [address.addr for address in seen.addresses] == ["10.9.0.20"]
+
+
+async def test_actions_follow_each_other_in_the_order_they_were_asked_for(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    await world.ask(
+        intent(3, Verb.PAUSE),
+        intent(4, Verb.UNPAUSE),
+        intent(5, Verb.STOP),
+        intent(6, Verb.START),
+        intent(7, Verb.KILL),
+    )
+    for number in range(3, 8):
+        assert (await world.done(f"req-{number}")).message is None
+    seen = await world.until(SeenState.EXITED, intent_done=7)
+    assert seen.exit_code == 137
+
+
+async def test_stop_gives_grace_and_reports_what_was_seen(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    await world.ask(intent(3, Verb.STOP, timeout_seconds=0))
+    await world.until(SeenState.EXITED, intent_done=3)
+
+
+async def test_reboot_starts_what_is_down_and_restarts_what_is_up(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    first = await world.until(SeenState.RUNNING)
+    await world.settle()
+    await world.ask(intent(3, Verb.REBOOT))
+    second = await world.until(SeenState.RUNNING, intent_done=3)
+    assert second.started_at != first.started_at
+    await world.ask(intent(4, Verb.STOP), intent(5, Verb.REBOOT))
+    await world.until(SeenState.RUNNING, intent_done=5)
+
+
+async def test_rebuild_makes_a_new_object_and_runs_it_if_it_ran(world: World) -> None:
+    await world.start()
+    world.engine.add_image("other:2")
+    entry = inbox(C1, *run_intents())
+    await world.wish(entry)
+    first = await world.until(SeenState.RUNNING)
+    entry.image_source = ImageSource(reference="docker.io/library/other:2")
+    entry.intents = [intent(3, Verb.REBUILD, run=True)]
+    await world.wish(entry)
+    second = await world.until(SeenState.RUNNING, intent_done=3)
+    assert second.runtime_id != first.runtime_id
+    assert world.only().request.image == "docker.io/library/other:2"
+    entry.intents = [intent(4, Verb.STOP), intent(5, Verb.REBUILD)]
+    await world.wish(entry)
+    await world.until(SeenState.CREATED, intent_done=5)
+
+
+async def test_a_rebuild_whose_image_cannot_be_had_leaves_the_old_container(world: World) -> None:
+    await world.start()
+    entry = inbox(C1, *run_intents())
+    await world.wish(entry)
+    await world.until(SeenState.RUNNING)
+    entry.image_source = ImageSource(reference="docker.io/library/none:1", pull_policy="never")
+    entry.intents = [intent(3, Verb.REBUILD, run=True)]
+    await world.wish(entry)
+    seen = await world.until(SeenState.RUNNING, intent_done=3)
+    assert "pull policy is 'never'" in seen.error
+    assert (await world.done("req-3")).error_status == 404
+
+
+async def test_resize_gives_what_the_leader_granted(world: World) -> None:
+    await world.start()
+    entry = inbox(C1, *run_intents())
+    await world.wish(entry)
+    await world.until(SeenState.RUNNING)
+    entry.claim = Claim(millicpus=2000, memory_mib=1024)
+    entry.intents = [intent(3, Verb.RESIZE, cpu=2.0, memory=1024)]
+    await world.wish(entry)
+    assert (await world.done("req-3")).message is None
+    assert world.calls("update") == 1
+
+
+async def test_commit_says_which_image_it_made(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    await world.ask(intent(3, Verb.COMMIT, repository="mine", tag="1", image_uuid=uuid_of(9)))
+    result = await world.done("req-3")
+    assert result.result is not None
+    image = await world.image_seen(uuid_of(9))
+    assert image is not None
+    assert (image.state, image.image_id) == ("ready", result.result["image_id"])
+
+
+async def test_networks_come_and_go_and_outlive_a_rebuild(world: World) -> None:
+    await world.start()
+    world.engine.add_network("blue", "10.9.0.0/24")
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    await world.ask(intent(3, Verb.NETWORK_ATTACH, network="blue", fixed_ip="10.9.0.7"))
+    assert (await world.done("req-3")).message is None
+    await world.ask(intent(4, Verb.REBUILD, run=True))
+    seen = await world.until(SeenState.RUNNING, intent_done=4)
+    assert "10.9.0.7" in [address.addr for address in seen.addresses]
+    await world.ask(intent(5, Verb.NETWORK_DETACH, network="blue"))
+    seen = await world.until(SeenState.RUNNING, intent_done=5)
+    assert "10.9.0.7" not in [address.addr for address in seen.addresses]
+    await world.ask(intent(6, Verb.NETWORK_DETACH, network="blue"))
+    failed = await world.done("req-6")
+    assert failed.message
+    assert failed.error_status == 404
+    assert (await world.seen()).error == ""  # type: ignore[union-attr]
+
+
+async def test_delete_removes_the_object_and_then_every_trace(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    await world.ask(intent(3, Verb.DELETE, stop=True))
+    assert (await world.done("req-3")).message is None
+    assert await world.state() is SeenState.GONE
+    assert world.objects() == []
+    await world.unwish()
+    await world.forgotten()
+    await world.settle(1)
+    assert (await world.store.range(f"/zun/v/out/node-1/e/{C1}")).items == ()
+
+
+@pytest.mark.parametrize(
+    ("verb", "state", "message"),
+    [
+        (Verb.STOP, SeenState.CREATED, "Cannot stop container {uuid} in Created state."),
+        (Verb.PAUSE, SeenState.CREATED, "Cannot pause container {uuid} in Created state."),
+        (Verb.KILL, SeenState.CREATED, "Cannot kill container {uuid} in Created state."),
+        (Verb.COMMIT, SeenState.CREATED, "Cannot commit container {uuid} in Created state."),
+    ],
+)
+async def test_an_intent_whose_time_has_passed_changes_nothing_and_says_so(
+    world: World, verb: Verb, state: SeenState, message: str
+) -> None:
+    await world.start()
+    await world.wish(inbox(C1, intent(1, Verb.CREATE)))
+    await world.until(SeenState.CREATED)
+    await world.ask(intent(2, verb, repository="mine"))
+    result = await world.done("req-2")
+    assert result.message == message.format(uuid=C1)
+    assert (result.error_code, result.error_status) == ("invalid-state-exception", 409)
+    seen = await world.until(state)
+    assert seen.error == ""
+    assert seen.intent_done == 2
+
+
+async def test_an_action_on_what_just_ended_is_refused_by_what_is_true_then(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    hanging = world.engine.faults.hang("pause")
+    await world.ask(intent(3, Verb.PAUSE))
+    await world.settle(1)
+    world.engine.end(world.only().handle, 3)
+    hanging.set()
+    assert (await world.done("req-3")).message == f"Cannot pause container {C1} in Stopped state."
+    await world.until(SeenState.EXITED, exit_code=3)
+
+
+async def test_a_failed_creation_is_an_error_and_its_start_is_not_tried(world: World) -> None:
+    await world.start()
+    world.runtime.fail("create", Invalid("The engine refuses this."))
+    await world.wish(inbox(C1, *run_intents()))
+    result = await world.done("req-run")
+    seen = await world.seen()
+    assert seen is not None
+    assert (seen.error, seen.intent_done) == ("The engine refuses this.", 2)
+    assert (result.message, result.n, result.error_status) == ("The engine refuses this.", 2, 400)
+    assert world.calls("start") == 0
+    await world.ask(intent(3, Verb.START))
+    seen = await world.until(SeenState.RUNNING)
+    assert seen.error == ""
+
+
+async def test_a_failed_start_is_an_error_and_a_failed_pause_is_not(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents(), command=["no-such-program"]))
+    assert "no-such-program" in ((await world.done("req-run")).message or "")
+    seen = await world.seen()
+    assert seen is not None
+    assert "no-such-program" in seen.error
+    other = uuid_of(2)
+    await world.wish(inbox(other, *run_intents()))
+    await world.until(SeenState.RUNNING, uuid=other)
+    world.runtime.fail("pause", Conflict("Not now."))
+    await world.ask(intent(3, Verb.PAUSE), uuid=other)
+    assert (await world.done("req-3", other)).message == "Not now."
+    seen = await world.until(SeenState.RUNNING, uuid=other)
+    assert seen.error == ""
+
+
+async def test_an_engine_that_restarts_in_between_is_waited_for(world: World) -> None:
+    await world.start()
+    world.runtime.fail("create", Unavailable("restarting"), times=2)
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    assert (await world.done("req-run")).message is None
+
+
+async def test_a_long_stop_holds_up_neither_others_nor_a_forced_deletion(world: World) -> None:
+    await world.start(parallel_operations=1)
+    entry = inbox(C1, *run_intents())
+    await world.wish(entry)
+    await world.until(SeenState.RUNNING)
+    world.engine.faults.hang("stop")
+    await world.ask(intent(3, Verb.STOP, timeout_seconds=600))
+    await world.settle(1)
+    began = world.clock.monotonic()
+    await world.wish(inbox(uuid_of(2), *run_intents()))
+    await world.until(SeenState.RUNNING, uuid=uuid_of(2))
+    await world.ask(intent(4, Verb.DELETE, force=True))
+    stopped, deleted = await world.done("req-3"), await world.done("req-4")
+    assert world.clock.monotonic() - began < 60
+    assert stopped.message == "The stop was cut short: a deletion was asked for."
+    assert deleted.message is None
+    assert await world.state() is SeenState.GONE
+
+
+async def test_an_intent_behind_which_a_forced_deletion_waits_is_not_begun(world: World) -> None:
+    await world.wish(inbox(C1, *run_intents(), intent(3, Verb.DELETE, force=True)))
+    await world.start()
+    assert (await world.done("req-3")).message is None
+    assert "cut short" in ((await world.done("req-run")).message or "")
+    assert world.calls("create") == 0
+
+
+async def test_sigkill_ends_the_grace_of_a_stop(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    world.engine.faults.hang("stop")
+    await world.ask(intent(3, Verb.STOP, timeout_seconds=600))
+    await world.settle(1)
+    await world.ask(intent(4, Verb.KILL, signal="SIGKILL"))
+    assert (await world.done("req-4", seconds=60)).message is None
+    await world.until(SeenState.EXITED, exit_code=137)
+
+
+async def test_containers_are_worked_on_side_by_side_up_to_the_bound(world: World) -> None:
+    await world.start(parallel_operations=4)
+    world.engine.faults.delay("create", 10)
+    began = world.clock.monotonic()
+    for number in range(1, 9):
+        await world.wish(inbox(uuid_of(number), *run_intents()))
+    for number in range(1, 9):
+        await world.until(SeenState.RUNNING, uuid=uuid_of(number))
+    assert 20 <= world.clock.monotonic() - began < 25
+
+
+async def test_a_step_that_takes_longer_than_a_moment_is_shown(world: World) -> None:
+    await world.start()
+    world.engine.faults.delay("create", 10)
+    await world.wish(inbox(C1, *run_intents()))
+    await world.settle(2)
+    seen = await world.seen()
+    assert seen is not None
+    assert (seen.state, seen.doing) == (SeenState.ABSENT, 1)
+    result = await world.result("req-run")
+    assert result is not None
+    assert result.finish_time is None
+
+
+async def test_a_newer_generation_replaces_the_older_object(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    old = world.only().handle
+    await world.wish(inbox(C1, *run_intents(), intent(3, Verb.PAUSE), generation=2))
+    seen = await world.until(SeenState.PAUSED, intent_done=3)
+    assert seen.generation == 2
+    assert world.only().handle != old
+    assert world.only().request.generation == 2
+
+
+async def test_an_entry_of_an_older_generation_is_ignored(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents(), generation=2))
+    await world.until(SeenState.RUNNING)
+    await world.wish(inbox(C1, intent(1, Verb.CREATE), intent(2, Verb.START), intent(3, Verb.STOP), generation=1))
+    await world.settle()
+    assert await world.state() is SeenState.RUNNING
+    assert world.only().request.generation == 2
+
+
+async def test_injected_files_are_there_and_go_with_the_container(world: World) -> None:
+    await world.start()
+    await world.hand_blob(0, b"hello\n")
+    await world.wish(inbox(C1, *run_intents(), files=1, mounts=[Mount("/etc/motd", file=0)]))
+    await world.until(SeenState.RUNNING)
+    mount = world.only().request.files[0]
+    path = world.state_dir / "files" / C1 / "0"
+    assert (mount.host_path, mount.destination) == (str(path), "/etc/motd")
+    assert path.read_bytes() == b"hello\n"
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    await world.ask(intent(3, Verb.DELETE, force=True))
+    await world.done("req-3")
+    assert not path.parent.exists()
+
+
+async def test_a_missing_file_is_said_before_anything_is_made(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents(), files=1, mounts=[Mount("/etc/motd", file=0)]))
+    assert "did not reach its node" in ((await world.done("req-run")).message or "")
+    assert world.objects() == []
+
+
+async def test_a_private_image_is_pulled_with_the_sealed_login(world: World) -> None:
+    await world.start()
+    world.engine.any_image = False
+    world.engine.add_remote_image("reg.example:5000/app:1", username="ann", password="secret")
+    await world.hand_blob(0, b'{"username":"ann","password":"secret","server":"reg.example:5000"}')
+    source = ImageSource(reference="reg.example:5000/app:1", credentials=True)
+    await world.wish(inbox(C1, *run_intents(), source=source))
+    await world.until(SeenState.RUNNING)
+    wrong = uuid_of(2)
+    world.engine.images.clear()
+    await world.hand_blob(0, b'{"username":"ann","password":"wrong","server":"reg.example:5000"}', uuid=wrong)
+    await world.wish(inbox(wrong, *run_intents(), source=source))
+    assert (await world.done("req-run", wrong)).error_status == Denied("").http_status
