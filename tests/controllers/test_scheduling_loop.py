@@ -4,13 +4,14 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
 
-from support.records import T0, record, spec
+from controllers.stage import Meddling, time_goes_by, until, wish
+from support.records import T0, spec
 from support.world import World
 from zun.base.clock import ManualClock
 from zun.base.sealing import MasterKey, NodeKey
@@ -22,15 +23,9 @@ from zun.model.states import Status
 from zun.model.status import NO_HOSTS
 from zun.store import codec, keys
 from zun.store.fencing import Fence, LeadershipLost
-from zun.store.interface import Compare, Delete, Op, Put, Store, TxnResult
+from zun.store.interface import Put
 
 MASTER = MasterKey(b"k" * 32)
-
-
-def wish(*verbs: Verb, **fields: object) -> ContainerRecord:
-    """A container as services record it."""
-    intents = [Intent(n, verb, f"req-{n}", T0) for n, verb in enumerate(verbs or (Verb.CREATE, Verb.START), start=1)]
-    return record(**({"seq": len(intents), "intents": intents} | fields))
 
 
 def a_loop(world: World, **options: object) -> SchedulingLoop:
@@ -54,31 +49,6 @@ async def scheduling(world: World, fence: Fence, **options: object) -> AsyncIter
             yield
         finally:
             running.cancel()
-
-
-@asynccontextmanager
-async def time_goes_by(clock: ManualClock) -> AsyncIterator[None]:
-    """A second passes at every turn of the event loop."""
-
-    async def tick() -> None:
-        while True:
-            clock.advance(1)
-            await asyncio.sleep(0)
-
-    async with asyncio.TaskGroup() as tasks:
-        ticking = tasks.create_task(tick())
-        try:
-            yield
-        finally:
-            ticking.cancel()
-
-
-async def until(world: World, holds: Callable[[], bool]) -> None:
-    """Wait, change by change, until something holds."""
-    changes = world.view.subscribe()
-    async with asyncio.timeout(5):
-        while not holds():
-            await changes.batch()
 
 
 async def placed(world: World, uuid: str) -> Place:
@@ -394,21 +364,3 @@ def decided(world: World, uuid: str) -> int:
 def claim_of(world: World, uuid: str) -> Claim:
     place = world.entry(uuid).place()
     return place.claim if place is not None else Claim()
-
-
-class Meddling:
-    """A store in which somebody else is faster: once, just before `key` is written, `op` happens."""
-
-    def __init__(self, store: Store, key: str, op: Op) -> None:
-        self._store = store
-        self._key = key
-        self._op: Op | None = op
-
-    async def transact(
-        self, compares: Sequence[Compare], success: Sequence[Op], failure: Sequence[Op] = ()
-    ) -> TxnResult:
-        op = self._op
-        if op is not None and any(isinstance(one, Put | Delete) and one.key == self._key for one in success):
-            self._op = None
-            await self._store.transact([], [op])
-        return await self._store.transact(compares, success, failure)
