@@ -47,4 +47,5 @@ class DockerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether containers with a memory limit may swap."""
 
     log_mib: int = 64
-    """The engine keeps at most this much of a container's log, in two files; 0: the engine's own setting."""
+    """The engine keeps at most this much of a container's log, in two files; 0: the engine's own setting, whose usual
+    log driver loses bytes that are no text."""

@@ -12,6 +12,7 @@ from zun.model.errors import Invalid
 
 _MIB = 1 << 20
 _NANO = 1_000_000_000
+_LOG_DRIVER = "local"  # json-file loses bytes that are no UTF-8
 _LOG_FILES = 2
 _UNLIMITED = -1
 _ID_PREFIX = "sha256:"
@@ -103,7 +104,7 @@ def _host(request: ContainerRequest, options: DockerOptions) -> dict[str, Any]:
         host["StorageOpt"] = {"size": f"{request.disk_gib}G"}
     if options.log_mib:
         size = f"{max(1, options.log_mib // _LOG_FILES)}m"
-        host["LogConfig"] = {"Type": "json-file", "Config": {"max-size": size, "max-file": str(_LOG_FILES)}}
+        host["LogConfig"] = {"Type": _LOG_DRIVER, "Config": {"max-size": size, "max-file": str(_LOG_FILES)}}
     mounts: list[dict[str, Any]] = [
         {"Type": "volume", "Source": volume.name, "Target": volume.destination} for volume in request.volumes
     ]

@@ -17,11 +17,12 @@ from zun.drivers.runtime.docker.stats import sample
 from zun.drivers.runtime.docker.terminals import Terminals
 from zun.drivers.runtime.docker.upload import Upload
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
-from zun.model.errors import Internal, Invalid
+from zun.model.errors import Conflict, Internal, Invalid
 
 _SETTLING = Backoff(first_seconds=0.005, cap_seconds=0.25, attempts=12)
 """How often the engine is asked for an exit code that it has not written down yet, though the output has ended."""
 
+_ATTACHABLE = frozenset({"created", "running", "paused"})
 _FLAGS = {True: "1", False: "0"}
 _ATTACH = {"stream": "1", "stdin": "1", "stdout": "1", "stderr": "1"}
 
@@ -72,13 +73,15 @@ class DockerStreams:
         }
         made = await self._engine.call("POST", f"containers/{handle}/exec", "prepare the command", body=body)
         exec_id: str = made["Id"]
-        self._terminals.remember(exec_id, tty=request.tty)
         return exec_id
 
     @asynccontextmanager
     async def exec_start(self, exec_id: str) -> AsyncIterator[ByteSession]:
-        """Run a prepared command."""
-        tty = await self._terminals.of_exec(exec_id)
+        """Run a prepared command. The engine would write a refusal into the stream, so it is asked beforehand."""
+        told = await self._engine.call("GET", f"exec/{exec_id}/json", "show the command")
+        if told["Running"] or told["ExitCode"] is not None:
+            raise Conflict("This command was started already; prepare another.")
+        tty = bool(told["ProcessConfig"]["tty"])
 
         async def exit_code() -> int | None:
             return await self._settled(f"exec/{exec_id}/json", "ask for the command's exit code")
@@ -89,7 +92,6 @@ class DockerStreams:
             yield HijackedSession(self._engine, streams, tty=tty, half_close=True, exit_code=exit_code)
         finally:
             await let_go(streams[1])
-            self._terminals.forget(exec_id)
 
     async def exec_resize(self, exec_id: str, *, width: int, height: int) -> None:
         """Change the size of a command's terminal."""
@@ -98,14 +100,21 @@ class DockerStreams:
 
     @asynccontextmanager
     async def attach(self, handle: str) -> AsyncIterator[ByteSession]:
-        """Talk to the container's own process. The engine would end the session on a half-close, so there is none."""
-        tty = await self._terminals.of_container(handle)
+        """Talk to the container's own process.
+
+        The engine lets one attach to what has ended, and then says nothing for ever; so it is looked at, after attaching, lest it end
+        in between. It would also end the session on a half-close, so there is none.
+        """
 
         async def exit_code() -> int | None:
             return await self._settled(f"containers/{handle}/json", "ask for the container's exit code")
 
         streams = await hijack(self._engine, f"containers/{handle}/attach", "attach to the container", params=_ATTACH)
         try:
+            told = await self._engine.call("GET", f"containers/{handle}/json", "show the container")
+            if told["State"]["Status"] not in _ATTACHABLE:
+                raise Conflict("The container has ended; start it before attaching.")
+            tty = bool(told["Config"]["Tty"])
             yield HijackedSession(self._engine, streams, tty=tty, half_close=False, exit_code=exit_code)
         finally:
             await let_go(streams[1])

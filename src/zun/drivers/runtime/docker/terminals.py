@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which containers and commands have a terminal.
+"""Which containers have a terminal.
 
 With one the engine's output is raw, without it is framed, and the answer itself does not say which. It never changes for a container,
-so it is remembered rather than asked for again before each log or attach.
+so it is remembered rather than asked for again before each look at a log.
 """
 
 from collections import OrderedDict
@@ -19,15 +19,15 @@ class Terminals:
         self._engine = engine
         self._known: OrderedDict[str, bool] = OrderedDict()
 
-    def remember(self, id_: str, *, tty: bool) -> None:
+    def remember(self, handle: str, *, tty: bool) -> None:
         """Known from now on."""
-        self._known[id_] = tty
+        self._known[handle] = tty
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
 
-    def forget(self, id_: str) -> None:
+    def forget(self, handle: str) -> None:
         """It is gone."""
-        self._known.pop(id_, None)
+        self._known.pop(handle, None)
 
     async def of_container(self, handle: str) -> bool:
         """Whether a container has a terminal. Raises `NotFound`."""
@@ -36,13 +36,4 @@ class Terminals:
             told = await self._engine.call("GET", f"containers/{handle}/json", "show the container")
             known = bool(told["Config"]["Tty"])
             self.remember(handle, tty=known)
-        return known
-
-    async def of_exec(self, exec_id: str) -> bool:
-        """Whether a prepared command has a terminal. Raises `NotFound`."""
-        known = self._known.get(exec_id)
-        if known is None:
-            told = await self._engine.call("GET", f"exec/{exec_id}/json", "show the command")
-            known = bool(told["ProcessConfig"]["tty"])
-            self.remember(exec_id, tty=known)
         return known

@@ -93,9 +93,7 @@ class FakeEngine:
     def add_image(self, reference: str, **fields: object) -> ImageInfo:
         """Put an image where `find` sees it; fields as in `ImageInfo`. Its command is `sh` unless said otherwise."""
         info = self.make_image(reference, **fields)
-        self.images[image_reference.parse(reference).canonical()] = info
-        for digest in info.digests:
-            self.images[digest] = info
+        self.keep_image(image_reference.parse(reference).canonical(), info)
         return info
 
     def add_remote_image(
@@ -170,6 +168,11 @@ class FakeEngine:
             "command": ["sh"],
         }
         return ImageInfo(**(told | fields))  # type: ignore[arg-type]
+
+    def keep_image(self, name: str, info: ImageInfo) -> None:
+        """Let an image be found by its name, its id and its digests."""
+        for key in (name, info.id, *info.digests):
+            self.images[key] = info
 
     def container(self, handle: str, owner: str | None = None) -> FakeContainer:
         """The container with that handle. Raises `NotFound`."""

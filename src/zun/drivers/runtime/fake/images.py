@@ -39,9 +39,7 @@ class FakeImages:
             raise Denied(f"The registry refuses to give {reference}; check the username and password.")
         progress(PullProgress("Downloading", 0, remote.info.size))
         progress(PullProgress("Downloaded", remote.info.size, remote.info.size))
-        self._engine.images[key] = remote.info
-        for digest in remote.info.digests:
-            self._engine.images[digest] = remote.info
+        self._engine.keep_image(key, remote.info)
         self._engine.faults.after("pull")
         return remote.info
 
@@ -67,7 +65,7 @@ class FakeImages:
         image = msgspec.structs.replace(
             base, id=f"sha256:{self._engine.new_id()}", tags=(reference,), digests=(), command=container.request.command or base.command,
         )  # fmt: skip
-        self._engine.images[reference] = image
+        self._engine.keep_image(reference, image)
         self._engine.image_files[image.id] = container.files.copy()
         self._engine.faults.after("commit")
         return image

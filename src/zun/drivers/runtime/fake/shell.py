@@ -121,8 +121,9 @@ def _set_trap(around: Surroundings, action: str, signals: list[str], find: Find)
         """Run the action at once; only an `exit` in it ends the process."""
         try:
             for command in _commands(action):
-                for _ in _command(around, command, find):
-                    break
+                for wait in _command(around, command, find):
+                    if wait != Sleep(0):
+                        break  # a trap does not wait
         except _Exit as ended:
             return ended.code
         return None

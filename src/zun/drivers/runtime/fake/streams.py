@@ -28,6 +28,8 @@ class FakeStreams:
     async def logs(self, handle: str, query: LogQuery) -> AsyncIterator[AsyncIterator[Chunk]]:
         """What it wrote."""
         await self._engine.faults.before("logs")
+        if not (query.stdout or query.stderr):
+            raise Invalid("Neither output was asked for; ask for stdout, stderr or both.")
         yield self._read_log(self._find(handle), query)
 
     async def exec_create(self, handle: str, request: ExecRequest) -> str:

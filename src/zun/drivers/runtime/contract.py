@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every runtime must do, as tests: the words of `base.py` mean what these say.
+
+To hold a runtime to it, derive a test class from `RuntimeContract` where a fixture `harness` gives a `RuntimeHarness`.
+The tests share an engine with others: they look only at what they made themselves.
+"""
+
+from zun.drivers.runtime.contract_images import ImageContract, NetworkContract
+from zun.drivers.runtime.contract_life import CreateContract, LifeContract
+from zun.drivers.runtime.contract_streams import StreamContract
+
+
+class RuntimeContract(CreateContract, LifeContract, StreamContract, ImageContract, NetworkContract):
+    """The whole contract."""

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests ask of a Docker engine beside what the driver does: networks, pushed images, and cleaning up after themselves.
+
+Spoken with the standard library, so that a driver's fault cannot hide in the checks.
+"""
+
+import base64
+import http.client
+import json
+import random
+import socket
+import urllib.parse
+from typing import Any
+
+SOCKET = "/var/run/docker.sock"
+NO_LOGIN = base64.urlsafe_b64encode(b"{}").decode()
+_TRIES = 50
+
+
+class _Connection(http.client.HTTPConnection):
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(60)
+        self.sock.connect(SOCKET)
+
+
+def call(method: str, path: str, body: Any = None, **query: str) -> tuple[int, bytes]:
+    """One request: status and body."""
+    connection = _Connection("localhost")
+    target = f"{path}?{urllib.parse.urlencode(query)}" if query else path
+    headers = {"Content-Type": "application/json", "X-Registry-Auth": NO_LOGIN}
+    try:
+        connection.request(method, target, None if body is None else json.dumps(body), headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def answers() -> bool:
+    """Whether an engine is there."""
+    try:
+        return call("GET", "/_ping")[0] == http.HTTPStatus.OK
+    except OSError:
+        return False
+
+
+def make_network(name: str) -> str:
+    """A network with a subnet that nobody uses; gives the first three octets of its addresses."""
+    for _ in range(_TRIES):
+        prefix = f"10.{random.randint(128, 254)}.{random.randint(0, 254)}"
+        body = {"Name": name, "CheckDuplicate": True, "IPAM": {"Config": [{"Subnet": f"{prefix}.0/24"}]}}
+        if call("POST", "/networks/create", body)[0] == http.HTTPStatus.CREATED:
+            return prefix
+    raise AssertionError("no free subnet was found for a test network")
+
+
+def push(image: str, registry: str, path: str, tag: str) -> str:
+    """Put a local image into a registry and forget the name here; gives its digest."""
+    name = f"{registry}/{path}"
+    status, said = call("POST", f"/images/{image}/tag", repo=name, tag=tag)
+    assert status == http.HTTPStatus.CREATED, said
+    status, said = call("POST", f"/images/{name}/push", tag=tag)
+    digest = next((line["aux"]["Digest"] for line in map(json.loads, said.splitlines()) if "aux" in line), None)
+    assert status == http.HTTPStatus.OK, said
+    assert digest, said
+    call("DELETE", f"/images/{name}:{tag}")
+    return str(digest)
+
+
+def remove_owned(owner: str) -> None:
+    """Remove all containers with that owner's label."""
+    filters = json.dumps({"label": [f"io.zun.owner={owner}"]})
+    _, said = call("GET", "/containers/json", all="1", filters=filters)
+    for container in json.loads(said):
+        call("DELETE", f"/containers/{container['Id']}", force="1", v="1")
