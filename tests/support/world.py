@@ -20,11 +20,10 @@ from zun.model.records import (
     Place,
     PlaceFailure,
     SeenState,
-    Usage,
 )
 from zun.model.resources import millicpus, subtract, usage_of
 from zun.store import codec, keys
-from zun.store.interface import Delete, Op, Put, Store
+from zun.store.interface import Delete, Op, Put, Store, unchanged
 from zun.store.view import ContainerEntry, View
 
 
@@ -125,19 +124,21 @@ class World:
 
     async def reaped(self, uuid: str) -> None:
         """The leader cleans up after a container that is gone, and gives its quota back."""
-        entry = self.entry(uuid)
-        record, place = entry.record(), entry.place()
-        usage, _ = self.view.usage(record.project_id)
-        left: Usage = subtract(usage, usage_of(record.spec))
-        ops: list[Op] = [
-            Delete(keys.container(uuid)),
-            Delete(keys.place(uuid)),
-            Put(keys.quota(record.project_id), codec.encode(left)),
-            *[Delete(name) for name in record.names],
-        ]
-        if place is not None and place.node:
-            ops += [Delete(keys.inbox(place.node, uuid)), Delete(keys.observation(place.node, uuid))]
-        await self.write(*ops)
+        while (entry := self.view.container(uuid)) is not None:
+            record, place = entry.record(), entry.place()
+            usage, revision = self.view.usage(record.project_id)
+            quota = keys.quota(record.project_id)
+            ops: list[Op] = [
+                Delete(keys.container(uuid)),
+                Delete(keys.place(uuid)),
+                Put(quota, codec.encode(subtract(usage, usage_of(record.spec)))),
+                *[Delete(name) for name in record.names],
+            ]
+            if place is not None and place.node:
+                ops += [Delete(keys.inbox(place.node, uuid)), Delete(keys.observation(place.node, uuid))]
+            read = [unchanged(keys.container(uuid), entry.wish_revision), unchanged(quota, revision)]
+            done = await self.store.transact(read, ops)
+            await self.view.at_least(done.revision)
 
 
 @asynccontextmanager

@@ -217,8 +217,9 @@ class View:
                 listed = False
                 continue
             except (Unavailable, Timeout) as error:
+                if attempt == 0:
+                    _LOG.warning("The view does not follow its store for the moment: %s", error.message)
                 self._mark_stale()
-                _LOG.warning("The view does not follow its store for the moment: %s", error.message)
             await self._clock.sleep(_RETRY.delay(attempt))
             attempt += 1
 
