@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Puts the REST service together from the services that it offers."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from zun.api.app import Application, Around, WebSocketHandler, layers
 from zun.api.handlers.availability_zones import ZoneHandlers
@@ -17,9 +18,19 @@ from zun.api.handlers.networks import NetworkHandlers
 from zun.api.handlers.quotas import QuotaClassHandlers, QuotaHandlers
 from zun.api.handlers.registries import RegistryHandlers
 from zun.api.handlers.services import ServiceHandlers
+from zun.api.health import Check, HealthHandlers
+from zun.api.metrics import Metrics, MetricsHandlers
 from zun.api.openapi import OpenApiHandlers
+from zun.api.origin import Origin
 from zun.api.rendering import ContainerViewer
 from zun.api.routes import Handlers, all_routes
+from zun.api.streams import console
+from zun.api.streams.archives import ArchiveStreamHandlers
+from zun.api.streams.console import ConsoleEndpoint
+from zun.api.streams.lifetime import Lifetime
+from zun.api.streams.logs import LogStreamHandlers
+from zun.api.streams.options import StreamOptions
+from zun.api.streams.watch import WatchHandlers
 from zun.model.fields import Bounds
 from zun.policy.enforcer import Policy
 from zun.services.containers import ContainerService
@@ -44,6 +55,19 @@ class Services:
     limits: LimitService
 
 
+@dataclass(frozen=True)
+class Operation:
+    """What the API is told by whoever runs it.
+
+    `lifetime` is ended before the server stops; `health` says why not to send requests; without `metrics` there is no `/metrics`.
+    """
+
+    metrics: Metrics | None = None
+    lifetime: Lifetime = field(default_factory=Lifetime)
+    streams: StreamOptions = field(default_factory=StreamOptions)
+    health: Sequence[Check] = ()
+
+
 def bounds_of(options: ContainerOptions) -> Bounds:
     """The operator's bounds of fields."""
     return {
@@ -53,11 +77,15 @@ def bounds_of(options: ContainerOptions) -> Bounds:
     }
 
 
-def application(services: Services, around: Around, container_options: ContainerOptions) -> Application:
+def application(
+    services: Services, around: Around, container_options: ContainerOptions, operation: Operation | None = None
+) -> Application:
     """The whole REST service."""
+    operation = operation or Operation()
     bounds = bounds_of(container_options)
     viewer = ContainerViewer(around.view, services.policy, around.clock)
     containers, live = services.containers, services.live
+    lifetime, streams = operation.lifetime, operation.streams
     openapi = OpenApiHandlers(bounds)
     handlers = Handlers(
         discovery=DiscoveryHandlers(),
@@ -75,8 +103,21 @@ def application(services: Services, around: Around, container_options: Container
         registries=RegistryHandlers(services.registries),
         networks=NetworkHandlers(services.policy),
         capsules=CapsuleHandlers(),
+        log_stream=LogStreamHandlers(containers, live, lifetime, streams),
+        archive_stream=ArchiveStreamHandlers(containers, live, lifetime, streams),
+        watch=WatchHandlers(
+            view=around.view,
+            policy=services.policy,
+            viewer=viewer,
+            identity=around.identity,
+            lifetime=lifetime,
+            options=streams,
+        ),
+        health=HealthHandlers(operation.health),
+        metrics=MetricsHandlers(operation.metrics) if operation.metrics is not None else None,
     )
     routes = all_routes(handlers)
     openapi.describe(routes)
-    sockets: dict[str, WebSocketHandler] = {}
+    consoles = ConsoleEndpoint(live, Origin(around.options.trusted_proxies), lifetime, streams)
+    sockets: dict[str, WebSocketHandler] = {console.PATH: consoles.console}
     return Application(layers(routes, around), sockets)

@@ -26,9 +26,17 @@ from zun.api.handlers.networks import NetworkHandlers
 from zun.api.handlers.quotas import QuotaClassHandlers, QuotaHandlers
 from zun.api.handlers.registries import RegistryHandlers
 from zun.api.handlers.services import ServiceHandlers
+from zun.api.health import HealthHandlers
+from zun.api.metrics import MetricsHandlers
 from zun.api.openapi import OpenApiHandlers
 from zun.api.paging import PageQuery
 from zun.api.routing import Route
+from zun.api.streams import archives as archive_streams
+from zun.api.streams import logs as log_streams
+from zun.api.streams import watch as watch_streams
+from zun.api.streams.archives import ArchiveStreamHandlers
+from zun.api.streams.logs import LogStreamHandlers
+from zun.api.streams.watch import WatchHandlers
 from zun.model.container import ContainerSpec
 from zun.model.creation import PATCHABLE
 
@@ -55,6 +63,11 @@ class Handlers:
     registries: RegistryHandlers
     networks: NetworkHandlers
     capsules: CapsuleHandlers
+    log_stream: LogStreamHandlers
+    archive_stream: ArchiveStreamHandlers
+    watch: WatchHandlers
+    health: HealthHandlers
+    metrics: MetricsHandlers | None
 
 
 def all_routes(h: Handlers) -> list[Route]:
@@ -68,6 +81,8 @@ def all_routes(h: Handlers) -> list[Route]:
         *_operators(h),
         *_quotas(h),
         *_registries(h),
+        *_streams(h),
+        *_operation(h),
     ]
 
 
@@ -241,3 +256,34 @@ def _registries(h: Handlers) -> list[Route]:
         Route("PATCH", one, r.update, "registry_update", body=changed, wrapper=wrapper),
         Route("DELETE", one, r.delete, "registry_delete", 204),
     ]
+
+
+def _streams(h: Handlers) -> list[Route]:
+    archive, path, tar = f"{ONE}/archive", live.PathForm, archive_streams.TAR
+    return [
+        Route(
+            "GET",
+            f"{ONE}/logs/stream",
+            h.log_stream.stream,
+            "container_logs_stream",
+            query=log_streams.LogStreamForm,
+            produces=log_streams.PLAIN,
+        ),
+        Route("GET", archive, h.archive_stream.get, "container_archive_get", query=path, produces=tar),
+        Route("PUT", archive, h.archive_stream.put, "container_archive_put", 204, query=path),
+        Route(
+            "GET",
+            "/v1/watch",
+            h.watch.watch,
+            "watch",
+            query=watch_streams.WatchForm,
+            produces=watch_streams.EVENTS,
+        ),
+    ]
+
+
+def _operation(h: Handlers) -> list[Route]:
+    health = Route("GET", "/healthcheck", h.health.healthcheck, "healthcheck", public=True, produces="text/plain")
+    if h.metrics is None:
+        return [health]
+    return [health, Route("GET", "/metrics", h.metrics.metrics, "metrics", public=True, produces="text/plain")]
