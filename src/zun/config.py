@@ -24,6 +24,7 @@ from zun.drivers.identity.static.options import StaticIdentityOptions
 from zun.drivers.runtime.docker.options import DockerOptions
 from zun.model.errors import Invalid
 from zun.policy.options import PolicyOptions
+from zun.services.live_options import LiveOptions
 from zun.services.options import ContainerOptions, QuotaOptions
 
 Meta = msgspec.Meta
@@ -65,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api: ApiOptions = ApiOptions()
     containers: ContainerOptions = ContainerOptions()
     quota: QuotaOptions = QuotaOptions()
+    live: LiveOptions = LiveOptions()
     scheduler: SchedulerOptions = SchedulerOptions()
     controller: ControllerOptions = ControllerOptions()
     compute: AgentOptions = AgentOptions()
