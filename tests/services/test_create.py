@@ -79,7 +79,7 @@ REFUSED: list[tuple[dict[str, object], tuple[type[ZunError], int, str], str]] = 
     ({"healthcheck": HealthCheck("true")}, (Unsupported, 400, "invalid"), "healthcheck"),
     ({"environment": {"A": "x" * 70_000}}, (Invalid, 413, "too-large"), "65536"),
     ({"auto_remove": True, "restart_policy": RestartPolicy("always")}, (Invalid, 400, "invalid"), "exclude"),
-    ({"image": "zun.local/somebody/else"}, (NotFound, 400, "image-not-found"), "zun.local"),
+    ({"image": "committed.zun.local/somebody/else"}, (NotFound, 400, "image-not-found"), "committed.zun.local"),
 ]
 
 

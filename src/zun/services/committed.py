@@ -12,7 +12,7 @@ from zun.model.errors import NotFound
 from zun.model.image_reference import DEFAULT_DOMAIN, ImageReference, parse
 from zun.store.view import ImageEntry, View
 
-LOCAL_DOMAIN = "zun.local"
+LOCAL_DOMAIN = "committed.zun.local"
 """Registry part of committed images' names; nothing is ever pulled from there."""
 
 _PLAIN_PROJECT = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
