@@ -22,21 +22,33 @@ class Session:
     project_id: str
 
 
-def log_in(auth: Mapping[str, Any], *, verify: bool | str, region: str | None, interface: str) -> Session:
-    """A token by password or application credential. Raises `Failure`."""
+def log_in(
+    auth: Mapping[str, Any],
+    *,
+    verify: bool | str,
+    region: str | None,
+    interface: str,
+    transport: httpx.BaseTransport | None = None,
+) -> Session:
+    """A token by password or application credential. Raises `Failure`. `transport` is for tests."""
     base = str(auth["auth_url"]).rstrip("/")
     url = (base if base.endswith("/v3") else base + "/v3") + "/auth/tokens"
     try:
-        reply = httpx.post(url, json={"auth": _request(auth)}, timeout=TIMEOUT_SECONDS, verify=verify)
+        with httpx.Client(verify=verify, timeout=TIMEOUT_SECONDS, transport=transport) as http:
+            reply = http.post(url, json={"auth": _request(auth)})
     except httpx.HTTPError as error:
         raise Failure(f"Keystone at {base} cannot be reached: {error}", UNREACHABLE) from error
     if reply.status_code == httpx.codes.UNAUTHORIZED:
         raise Failure(f"Keystone at {base} refused the login; check user, password and project.", UNREACHABLE)
     if reply.is_error:
         raise Failure(f"Keystone at {base} answered {reply.status_code}; try again, or ask your operator.", UNREACHABLE)
-    token = reply.json()["token"]
+    try:
+        token = reply.json()["token"]
+        secret = reply.headers["X-Subject-Token"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise Failure(f"What answers at {base} is no Keystone; check auth_url.", UNREACHABLE) from error
     endpoint = _endpoint(token.get("catalog") or [], region, interface.removesuffix("URL"))
-    return Session(reply.headers["X-Subject-Token"], endpoint, (token.get("project") or {}).get("id", ""))
+    return Session(secret, endpoint, (token.get("project") or {}).get("id", ""))
 
 
 def _request(auth: Mapping[str, Any]) -> dict[str, Any]:

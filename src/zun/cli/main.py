@@ -4,16 +4,22 @@
 import importlib
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from zun import __version__
 from zun.cli.failures import INTERRUPTED, Failure, Interrupted
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from zun.cli.client import Client
+
 # One line per command: its module below zun.cli, the function, and what the overview says.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("run", "run", "Make a container and start it; in the foreground unless -d"),
-    "create": ("create", "create", "Make a container without starting it"),
+    "create": ("run", "create", "Make a container without starting it"),
     "ps": ("listing", "ps", "List containers"),
     "show": ("listing", "show", "Show a container"),
     "start": ("lifecycle", "start", "Start containers"),
@@ -57,6 +63,13 @@ class LazyGroup(click.Group):
         """Names in the order of the table."""
         return list(COMMANDS)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list["CompletionItem"]:  # noqa: ARG002
+        """Commands that begin so, from the table: completing must not import them all."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only for completion
+
+        names = [name for name in (*COMMANDS, *ALIASES) if name.startswith(incomplete)]
+        return [CompletionItem(name, help=COMMANDS[ALIASES.get(name, name)][2]) for name in names]
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Import the command that is about to run."""
         entry = COMMANDS.get(ALIASES.get(cmd_name, cmd_name))
@@ -83,16 +96,22 @@ class LazyGroup(click.Group):
 def cli(ctx: click.Context, url: str | None, token: str | None, os_cloud: str | None, *, debug: bool) -> None:
     """Containers through one API, whatever engine runs them.
 
-    The service is found by --url/--token, ZUN_URL/ZUN_TOKEN, --os-cloud, OS_* variables, or the local service's own file, in this
-    order.
+    The service is found by the first of these that says something: --url and --token; ZUN_URL and ZUN_TOKEN; --os-cloud or OS_CLOUD
+    (clouds.yaml); OS_AUTH_TYPE, OS_AUTH_URL or OS_TOKEN and their kin; the local service's file local.json in ZUN_STATE_DIR,
+    /var/lib/zun or ~/.local/share/zun. `zunctl config` tells what was found.
+
+    Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 service not reached or token not accepted; 4 no such thing; 130
+    interrupted. run, exec, attach and wait end with the process's own code; run with 125 when the container could not be made, 126
+    when its command cannot be executed, 127 when there is no such command.
     """
-    ctx.obj = {"url": url, "token": token, "cloud": os_cloud, "debug": debug}
+    ctx.obj = {**(ctx.obj or {}), "url": url, "token": token, "cloud": os_cloud, "debug": debug}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run zunctl; the exit code is in `zun.cli.failures`."""
+def main(arguments: list[str] | None = None, *, client: "Client | None" = None) -> int:
+    """Run zunctl; the exit code is in `zun.cli.failures`. `client` is for tests."""
     try:
-        outcome = cli.main(args=arguments, prog_name="zunctl", standalone_mode=False)
+        outcome = cli.main(args=arguments, prog_name="zunctl", standalone_mode=False, obj={"client": client})
+        sys.stdout.flush()
         return outcome if isinstance(outcome, int) else 0
     except Interrupted as interrupted:
         return interrupted.exit_code

@@ -2,6 +2,7 @@
 """`registry`: private registries and the logins for them."""
 
 import getpass
+import sys
 from typing import Any
 from urllib.parse import quote
 
@@ -91,7 +92,7 @@ def _path(name: str) -> str:
 
 def _login(*, username: str | None, password: str | None, password_stdin: bool) -> dict[str, str]:
     if password_stdin:
-        password = click.get_text_stream("stdin").readline().rstrip("\n")
+        password = sys.stdin.readline().rstrip("\n")
     if username is not None and password is None:
         password = _asked()
     given = {"username": username, "password": password}

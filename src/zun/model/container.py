@@ -74,7 +74,7 @@ class ContainerSpec(msgspec.Struct, omit_defaults=True):
             patch=True,
             doc="Cores.",
             shown=Shown(float, {"type": "number"}),
-            option=Option(("--cpu",), "CORES", texts.last),
+            option=Option(("--cpu", "--cpus"), "CORES", texts.last),
         ),
     ] = 1.0
     cpu_policy: Annotated[
@@ -95,7 +95,7 @@ class ContainerSpec(msgspec.Struct, omit_defaults=True):
             patch=True,
             doc="Memory in MiB.",
             shown=Shown(str, {"type": "string"}),
-            option=Option(("--memory", "-m"), "MIB", texts.mebibytes),
+            option=Option(("--memory", "-m"), "MIB", texts.mebibytes, help="Memory in MiB, or with a unit: 512m, 2g."),
         ),
     ] = 512  # MiB
     disk: Annotated[
@@ -186,7 +186,7 @@ class ContainerSpec(msgspec.Struct, omit_defaults=True):
             rule=rules.PULL_POLICY,
             doc="When to fetch the image; for administrators.",
             shown=Shown(schema=_OPTIONAL_TEXT, policy="container:get_one:image_pull_policy"),
-            option=Option(("--image-pull-policy", "--pull"), "never|always|ifnotpresent", texts.last),
+            option=Option(("--image-pull-policy", "--pull"), "always|missing|never", texts.pull_policy),
         ),
     ] = None
     security_groups: Annotated[
@@ -203,7 +203,7 @@ class ContainerSpec(msgspec.Struct, omit_defaults=True):
         Field(
             rule=rules.NETS,
             doc="Networks to join; the default one when absent.",
-            option=Option(("--net", "--network"), "NETWORK", texts.nets, repeated=True),
+            option=Option(("--network", "--net"), "NETWORK", texts.nets, repeated=True),
         ),
     ] = []
     mounts: Annotated[
@@ -251,7 +251,7 @@ class ContainerSpec(msgspec.Struct, omit_defaults=True):
         Field(
             rule=rules.SHORT_TEXT,
             doc="The zone to run in.",
-            option=Option(("--availability-zone",), "ZONE", texts.last),
+            option=Option(("--availability-zone", "--zone"), "ZONE", texts.last),
         ),
     ] = None
     auto_remove: Annotated[
@@ -302,7 +302,7 @@ class ContainerSpec(msgspec.Struct, omit_defaults=True):
             rule=rules.EXPOSED_PORTS,
             since=Since((1, 24)),
             doc="Ports that it serves.",
-            option=Option(("--expose-port", "-p"), "PORT[/PROTOCOL]", texts.exposed_ports, repeated=True),
+            option=Option(("--expose-port", "--expose", "-p"), "PORT[/PROTOCOL]", texts.exposed_ports, repeated=True),
         ),
     ] = []  # "80/tcp"
     registry: Annotated[

@@ -34,6 +34,11 @@ def mebibytes(texts: list[str]) -> str:
     return str(int(match[1]) * _SIZES[match[2].lower()])
 
 
+def pull_policy(texts: list[str]) -> str:
+    """Docker's word for `ifnotpresent` is `missing`."""
+    return "ifnotpresent" if texts[-1].lower() == "missing" else texts[-1]
+
+
 def words(texts: list[str]) -> list[str]:
     """One text split as a shell does."""
     return shlex.split(texts[-1])
