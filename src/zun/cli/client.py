@@ -104,7 +104,12 @@ class Client:
         with (
             self._said(method, path, query, None),
             self._http.stream(
-                method, path, params=_text(query), content=content, headers=headers, timeout=timeout
+                method,
+                path,
+                params=_text(query),
+                content=content,
+                headers={"Accept": "*/*", **(headers or {})},
+                timeout=timeout,
             ) as reply,
         ):
             if reply.is_error:
