@@ -18,7 +18,18 @@ from zun.base.sealing import MasterKey, NodeKey
 from zun.controllers.scheduling.loop import SchedulingLoop
 from zun.controllers.scheduling.options import SchedulerOptions
 from zun.model.container import NetRequest
-from zun.model.records import Claim, ContainerRecord, Inbox, Intent, NameClaim, NodeRecord, Place, Verb
+from zun.model.records import (
+    Claim,
+    ContainerRecord,
+    ImageSource,
+    ImageWish,
+    Inbox,
+    Intent,
+    NameClaim,
+    NodeRecord,
+    Place,
+    Verb,
+)
 from zun.model.states import Status
 from zun.model.status import NO_HOSTS
 from zun.store import codec, keys
@@ -235,6 +246,26 @@ async def test_an_address_held_by_somebody_unknown_is_refused_too(
         place = await placed(world, wished.uuid)
     assert place.failure is not None
     assert "a requested address is taken" in place.failure.reason
+
+
+async def test_a_committed_image_is_run_where_it_lies(world: World, fence: Fence) -> None:
+    reference = "committed.zun.local/p1/mine:v1"
+    for name in ("n1", "n2", "n3"):
+        await world.node(name)
+    source = ImageSource(reference, "never")
+    wishes = [wish(image_source=source) for _ in range(4)]
+    async with scheduling(world, fence):
+        image = ImageWish("i1", "p1", "u1", "n2", "mine", "v1", T0, source, committed=True)
+        await world.put(keys.image("i1"), image)
+        for one in wishes[:3]:
+            await world.wish(one)
+        places = [await placed(world, one.uuid) for one in wishes[:3]]
+        await world.put(keys.image("i1"), msgspec.structs.replace(image, absent=True))
+        await world.wish(wishes[3])
+        refused = await placed(world, wishes[3].uuid)
+    assert [place.node for place in places] == ["n2", "n2", "n2"]
+    assert refused.failure is not None
+    assert refused.failure.detail == "3 of 3 nodes: does not have the committed image."
 
 
 async def test_capacity_of_a_removed_container_is_used_again(world: World, fence: Fence) -> None:

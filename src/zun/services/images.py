@@ -14,8 +14,8 @@ from zun.store import codec, keys
 from zun.store.interface import Compare, Delete, Op, Put, absent
 from zun.store.view import ImageEntry, View
 
-DEFAULT_PULL_POLICY = "always"
-"""Who asks for a pull by hand wants what the registry has now."""
+DEFAULT_PULL_POLICY = "ifnotpresent"
+"""As for containers: a registry is asked for what the node does not have."""
 
 PULL_POLICIES = ("always", "ifnotpresent", "never")
 

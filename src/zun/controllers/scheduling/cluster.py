@@ -111,6 +111,7 @@ class Cluster:
         self._held: dict[str, Held] = {}
         self._addresses: dict[str, str] = {}
         self._homeless: dict[str, dict[str, Claim]] = {}
+        self._images: dict[str, tuple[str, str]] = {}
 
     def node(self, name: str) -> NodeState | None:
         """A known node."""
@@ -191,6 +192,22 @@ class Cluster:
         held = self._held.get(uuid)
         if held is not None and held.revision <= revision:
             self._drop(uuid)
+
+    def keep_image(self, uuid: str, reference: str, node: str) -> None:
+        """A committed image lies on a node."""
+        self._images[uuid] = (reference, node)
+
+    def forget_image(self, uuid: str) -> None:
+        """It does no longer."""
+        self._images.pop(uuid, None)
+
+    def images(self) -> list[str]:
+        """The uuids of all committed images."""
+        return list(self._images)
+
+    def has_image(self, reference: str, node: str) -> bool:
+        """Whether a committed image lies on a node."""
+        return (reference, node) in self._images.values()
 
     def owner(self, address: str) -> str | None:
         """The container that holds a fixed address (by its key)."""

@@ -4,7 +4,7 @@
 import random
 
 from zun.controllers.scheduling.cluster import Cluster, Held, NodeFacts
-from zun.store.view import Change, ContainerEntry, NodeEntry, View
+from zun.store.view import Change, ContainerEntry, ImageEntry, NodeEntry, View
 
 
 class Follower:
@@ -22,6 +22,10 @@ class Follower:
                 self.cluster.forget(name)
         for node in self._view.nodes():
             self._take_node(node.name, node)
+        for uuid in self.cluster.images():
+            self._take_image(uuid, self._view.image(uuid))
+        for image in self._view.images():
+            self._take_image(image.wish.uuid, image)
         for uuid in self.cluster.holders():
             if self._view.container(uuid) is None:
                 self.cluster.release(uuid, self._view.revision)
@@ -32,6 +36,8 @@ class Follower:
         """Take in one change."""
         if change.kind == "node":
             self._take_node(change.id, self._view.node(change.id))
+        elif change.kind == "image":
+            self._take_image(change.id, self._view.image(change.id))
         elif change.kind == "container":
             self.take(change.id, self._view.container(change.id), change.revision)
 
@@ -59,6 +65,13 @@ class Follower:
         """Whether at least one of these nodes (without names: of all) is registered and reports."""
         found = [self.cluster.node(name) for name in names or self.cluster.names()]
         return any(node is not None and node.facts.up for node in found)
+
+    def _take_image(self, uuid: str, image: ImageEntry | None) -> None:
+        """Only committed images matter: others can be pulled anywhere."""
+        if image is not None and image.wish.committed and not image.wish.absent:
+            self.cluster.keep_image(uuid, image.wish.source.reference, image.wish.node)
+        else:
+            self.cluster.forget_image(uuid)
 
     def _take_node(self, name: str, node: NodeEntry | None) -> None:
         facts = facts_of(node) if node is not None else None

@@ -9,14 +9,17 @@ from zun.drivers.runtime.types import Capability
 from zun.model.container import ContainerSpec, NetRequest
 from zun.model.records import Claim, ContainerRecord
 from zun.model.resources import DEDICATED, millicpus
+from zun.services.committed import LOCAL_DOMAIN
 
 LABEL_HINT = "label:"
 """A hint `label:<key>` asks for a node whose engine has the label `<key>` with that value. Other hints mean nothing."""
 
+_LOCAL = f"{LOCAL_DOMAIN}/"
+
 
 class Request(msgspec.Struct, frozen=True):
     """One container's demands. `dedicated` is a number of whole cpus (0: it shares); `secrets` tells that files or a login
-    must be sealed for the node."""
+    must be sealed for the node; `local_image` is an image that only lies on the node where it was committed."""
 
     uuid: str
     millicpus: int
@@ -30,6 +33,7 @@ class Request(msgspec.Struct, frozen=True):
     capabilities: frozenset[str] = frozenset()
     nets: tuple[NetRequest, ...] = ()
     secrets: bool = False
+    local_image: str | None = None
 
     def claim(self, cpus: tuple[int, ...] = ()) -> Claim:
         """What it takes of a node; `cpus` are those it got for itself."""
@@ -60,6 +64,7 @@ def request_of(record: ContainerRecord) -> Request:
         capabilities=_capabilities(spec),
         nets=tuple(spec.nets),
         secrets=record.files > 0 or (source is not None and source.credentials),
+        local_image=source.reference if source is not None and source.reference.startswith(_LOCAL) else None,
     )
 
 

@@ -12,6 +12,7 @@ from zun.controllers.scheduling.filters.dedicated import DedicatedFilter
 from zun.controllers.scheduling.filters.disk import DiskFilter
 from zun.controllers.scheduling.filters.enabled import EnabledFilter
 from zun.controllers.scheduling.filters.host import HostFilter
+from zun.controllers.scheduling.filters.image import ImageFilter
 from zun.controllers.scheduling.filters.labels import LabelFilter
 from zun.controllers.scheduling.filters.memory import MemoryFilter
 from zun.controllers.scheduling.filters.network import NetworkFilter
@@ -31,6 +32,7 @@ FILTERS: tuple[Filter, ...] = (
     LabelFilter(),
     RuntimeFilter(),
     CapabilityFilter(),
+    ImageFilter(),
     NetworkFilter(),
     SecretsFilter(),
     MemoryFilter(),
