@@ -19,20 +19,21 @@ async def test_a_history_says_what_was_asked_decided_and_done_newest_first(desk:
     now = entry.created_at
     await desk.world.place(entry.uuid, at=now + 0.25, why="the only node")
     await desk.world.sees(entry.uuid, SeenState.RUNNING)
-    steps = [("pull", 0.5, 1.5), ("create", 1.5, 1.75), ("start", 1.75, 2.0)]
-    events = [ActionEvent(f"compute__do_{step}", now + begin, now + end, "Success") for step, begin, end in steps]
+    steps = [
+        ("compute__do_container_create", 0.5, 1.75),
+        ("image", 0.5, 1.5),
+        ("create", 1.5, 1.75),
+        ("compute__do_container_start", 1.75, 2.0),
+        ("start", 1.75, 2.0),
+    ]
+    events = [ActionEvent(step, now + begin, now + end, "Success") for step, begin, end in steps]
     await desk.world.finishes(entry.uuid, first.request_id, events=events, finish_time=now + 2.0)
     await desk.service.act(second, entry, Verb.STOP)
 
     stop, create = await desk.service.actions(context(roles=("reader",)), "web")
     assert (stop.action, stop.request_id, stop.finish_time, stop.message) == ("stop", second.request_id, None, None)
     assert (create.action, create.message, create.why) == ("create", None, "the only node")
-    assert [event.event for event in create.events] == [
-        "accept",
-        "compute__do_pull",
-        "compute__do_create",
-        "compute__do_start",
-    ]
+    assert [event.event for event in create.events] == ["accept", *(step for step, _, _ in steps)]
     timings = create.timings
     assert (timings["pull"], timings["create"], timings["start"], timings["deliver"]) == (1000, 250, 250, 250)
     assert timings["schedule"] == pytest.approx(250, abs=1)

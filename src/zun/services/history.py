@@ -14,7 +14,8 @@ from zun.store import codec, keys
 from zun.store.interface import Store
 from zun.store.view import View
 
-_STEPS = ("accept", "pull", "create", "start")
+_STEPS = {"accept": "accept", "image": "pull", "create": "create", "start": "start"}
+"""Events that are steps of the breakdown, and what it calls them. `compute__do_…` events are whole operations and contain steps."""
 
 
 class ActionView(msgspec.Struct, frozen=True):
@@ -115,12 +116,12 @@ def _timings(
     accepted = line.start_time
     work_began: float | None = None
     for event in events:
-        step = event.event.rpartition("_")[2]
+        step = _STEPS.get(event.event, "")
         if step == "accept" and event.finish_time is not None:
             accepted = event.finish_time
         elif work_began is None:
             work_began = event.start_time
-        if step in _STEPS and event.finish_time is not None:
+        if step and event.finish_time is not None:
             times[step] = times.get(step, 0.0) + event.finish_time - event.start_time
     if line.action == Verb.CREATE.value and place is not None and place.node and place.at >= accepted:
         times["schedule"] = place.at - accepted
