@@ -2,8 +2,8 @@
 """Life of containers in a Docker engine: the `Containers` part of the port. One verb is one round trip wherever it can be."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -71,7 +71,8 @@ class DockerContainers:
         async with self._engine.stream(
             "GET", "events", "tell its events", params=params, answer_seconds=limit
         ) as incoming:
-            yield self._read_events(incoming)
+            async with aclosing(self._read_events(incoming)) as events:
+                yield events
 
     async def create(self, request: ContainerRequest) -> str:
         """Make it, with all its networks, not started."""
@@ -192,7 +193,7 @@ class DockerContainers:
         except NotFound:
             return
 
-    async def _read_events(self, incoming: Incoming) -> AsyncIterator[RuntimeEvent]:
+    async def _read_events(self, incoming: Incoming) -> AsyncGenerator[RuntimeEvent, None]:
         async for line in incoming.lines():
             found = seen.event(line)
             if found is not None:

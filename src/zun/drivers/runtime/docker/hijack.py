@@ -20,6 +20,7 @@ from zun.model.errors import Conflict
 
 _UPGRADED = frozenset({101, 200})
 _LONGEST_ERROR = 64 << 10
+_FLUSH_SECONDS = 1.0
 
 
 class HijackedSession:
@@ -104,12 +105,15 @@ async def hijack(
 
 
 async def let_go(writer: asyncio.StreamWriter) -> None:
-    """Close the connection; that the other side was faster does not matter."""
+    """Close the connection. What was written goes out first, unless the process does not take it."""
     writer.close()
     try:
-        await writer.wait_closed()
+        async with asyncio.timeout(_FLUSH_SECONDS):
+            await writer.wait_closed()
+    except TimeoutError:
+        writer.transport.abort()
     except OSError:
-        return
+        return  # the other side was faster
 
 
 def _request(path: str, params: Mapping[str, str] | None, body: object) -> bytes:

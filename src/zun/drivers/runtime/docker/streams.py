@@ -4,8 +4,8 @@
 import base64
 import binascii
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
@@ -56,7 +56,8 @@ class DockerStreams:
             idle_seconds=None if query.follow else self._engine.options.idle_seconds,
             answer_seconds=self._engine.options.call_seconds,
         ) as incoming:
-            yield _chunks(incoming, parser)
+            async with aclosing(_chunks(incoming, parser)) as chunks:
+                yield chunks
 
     async def exec_create(self, handle: str, request: ExecRequest) -> str:
         """Prepare a command."""
@@ -175,7 +176,7 @@ class DockerStreams:
         return None
 
 
-async def _chunks(incoming: Incoming, parser: Demultiplexer) -> AsyncIterator[Chunk]:
+async def _chunks(incoming: Incoming, parser: Demultiplexer) -> AsyncGenerator[Chunk, None]:
     async for piece in incoming.pieces():
         for chunk in parser.feed(piece):
             yield chunk
