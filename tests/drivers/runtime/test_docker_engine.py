@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What only a real Docker engine can show, beyond the contract."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from support import docker_engine
+from support.docker_runtime import DockerGround, DockerHarness
+from support.registry import Registry
+from zun.base.ids import new_uuid
+from zun.drivers.runtime.contract_harness import STUBBORN, ended, execute, log_of, output_of, run, said
+from zun.drivers.runtime.types import Channel, ExecRequest, LogQuery
+
+pytestmark = pytest.mark.docker
+NOTHING = DockerGround(Registry("", ""), "", "", "")
+
+
+@pytest.fixture
+async def harness(tmp_path: Path) -> AsyncIterator[DockerHarness]:
+    if not docker_engine.answers():
+        pytest.skip("needs a Docker engine: run scripts/ensure-docker and scripts/build-image")
+    harness = await DockerHarness.open(NOTHING, tmp_path)
+    yield harness
+    await harness.close()
+
+
+async def test_too_much_memory_ends_it_and_is_told(harness: DockerHarness) -> None:
+    handle = await run(harness, ["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"], memory_mib=16)
+    seen = await ended(harness, handle)
+    assert (seen.exit_code, seen.oom_killed) == (137, True)
+
+
+async def test_megabytes_without_a_line_break_come_through_whole(harness: DockerHarness) -> None:
+    script = "head -c 3000000 /dev/urandom > /tmp/data; cat /tmp/data"
+    handle = await run(harness, ["sh", "-c", script + "; sleep 1000000"])
+    chunks: list[bytes] = []
+    async with harness.runtime.streams.logs(handle, LogQuery(follow=True)) as log:
+        async for chunk in log:
+            chunks.append(chunk.data)
+            if sum(map(len, chunks)) >= 3_000_000 - 16384:  # the last part of a line waits for its end
+                break
+    inside, _, code = await execute(harness, handle, ["cat", "/tmp/data"])
+    assert code == 0
+    assert len(inside) == 3_000_000
+    assert inside.startswith(b"".join(chunks))
+
+
+async def test_a_process_that_does_not_read_makes_the_writer_wait(harness: DockerHarness) -> None:
+    handle = await run(harness)
+    exec_id = await harness.runtime.streams.exec_create(handle, ExecRequest(["sleep", "1000000"], stdin=True))
+    async with harness.runtime.streams.exec_start(exec_id) as session:
+
+        async def pour() -> None:
+            while True:
+                await session.write(bytes(1 << 16))
+
+        pouring = asyncio.create_task(pour())
+        done, _ = await asyncio.wait({pouring}, timeout=0.5)
+        assert not done
+        pouring.cancel()
+
+
+async def test_a_killed_command_tells_its_signal(harness: DockerHarness) -> None:
+    handle = await run(harness)
+    out, _, code = await execute(harness, handle, ["sh", "-c", "echo begun; kill -KILL $$"])
+    assert (out, code) == (b"begun\n", 137)
+
+
+async def test_an_attached_session_ends_with_the_container_and_tells_its_code(harness: DockerHarness) -> None:
+    handle = await run(harness, ["sh"], interactive=True, tty=True)
+    async with harness.runtime.streams.attach(handle) as session:
+        await session.write(b"echo $((6*7)); exit 9\n")
+        assert b"42" in (await output_of(session))[Channel.STDOUT]
+        assert await session.exit_code() == 9
+
+
+async def test_a_session_that_is_left_has_no_exit_code_and_the_container_runs_on(harness: DockerHarness) -> None:
+    handle = await run(harness, STUBBORN)
+    await said(harness, handle, b"ready")
+    async with harness.runtime.streams.attach(handle):
+        pass
+    assert (await harness.runtime.containers.inspect(handle)).state == "running"
+
+
+async def test_a_committed_image_does_not_carry_our_marks(harness: DockerHarness) -> None:
+    handle = await run(harness, labels={"tier": "web"})
+    repository = f"zun.test/{new_uuid()}"
+    image = await harness.runtime.images.commit(handle, repository, "1")
+    try:
+        labels = json.loads(docker_engine.call("GET", f"/images/{image.id}/json")[1])["Config"]["Labels"]
+        assert {name: value for name, value in labels.items() if value} == {"tier": "web"}
+    finally:
+        docker_engine.call("DELETE", f"/images/{repository}:1")
+
+
+async def test_many_followers_leave_the_engine_reachable(harness: DockerHarness) -> None:
+    handle = await run(harness, STUBBORN)
+    await said(harness, handle, b"ready")
+    release = asyncio.Event()
+
+    async def follow() -> None:
+        async with harness.runtime.streams.logs(handle, LogQuery(follow=True)) as log:
+            await anext(log)
+            await release.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(120):
+            group.create_task(follow())
+        assert (await log_of(harness, handle))[Channel.STDOUT] == b"ready\n"
+        release.set()
