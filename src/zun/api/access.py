@@ -24,7 +24,10 @@ def observe_nothing(route: str, method: str, status: int, seconds: float) -> Non
 
 
 class AccessLayer:
-    """Times each request. Writes a line at level INFO; queries are left out, they may hold what a user typed."""
+    """Times each request, and writes a line: at level INFO of changes and refusals, at DEBUG of what was only looked at.
+
+    Queries are left out; they may hold what a user typed.
+    """
 
     def __init__(self, app: ASGIApp, clock: Clock, observe: Observe) -> None:
         self._app = app
@@ -39,8 +42,10 @@ class AccessLayer:
         finally:
             seconds = self._clock.monotonic() - exchange.started
             self._observe(exchange.route or "none", scope["method"], exchange.status, seconds)
-            if _LOG.isEnabledFor(logging.INFO):
-                _LOG.info(
+            level = logging.DEBUG if scope["method"] == "GET" and exchange.status < 400 else logging.INFO
+            if _LOG.isEnabledFor(level):
+                _LOG.log(
+                    level,
                     "%s %s %s %d %.1f ms %s",
                     exchange.caller.user_id if exchange.caller else "-",
                     scope["method"],

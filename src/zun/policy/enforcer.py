@@ -37,7 +37,15 @@ class Policy:
         self._stamp = _stamp_of(self._path)
         self._checks, self._enforcer = _load(self._path)
         self._answers: dict[_Answer, bool] = {}
+        self._generation = 0
         self._look_at = self._clock.monotonic() + _LOOK_AGAIN_SECONDS
+
+    @property
+    def generation(self) -> int:
+        """Changes whenever the rules do; who keeps answers of `allows` asks whether they still count."""
+        if self._path is not None:
+            self._look_for_changes()
+        return self._generation
 
     def authorize(self, caller: Caller, rule: str, *, project_id: str | None = None) -> None:
         """Return if `caller` may do what `rule` names with a thing of `project_id` (None: of the caller's own project).
@@ -107,6 +115,7 @@ class Policy:
             _LOG.error("The changed policy file is not used, the rules before it stay in force: %s", error.message)
             return
         self._answers.clear()
+        self._generation += 1
         _LOG.info("The policy file %s was read again.", self._path)
 
 

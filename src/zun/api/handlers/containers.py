@@ -100,7 +100,7 @@ class ContainerHandlers:
         call.exchange.stale_since = self._view.stale_since
         body, until = self._viewer.one(entry, call.caller, call.base_url)
         if canonical_uuid(ident) == entry.uuid and not query.all_projects:
-            self._keep_one(call, entry, until)
+            self._keep_one(call, entry.uuid, until)
         return responses.raw_json(body)
 
     async def update(self, call: Call) -> Response:
@@ -135,28 +135,18 @@ class ContainerHandlers:
         return entry
 
     def _keep_list(self, call: Call, until: float, *, all_projects: bool) -> None:
-        caller = call.caller
-        project_id = None if all_projects else caller.project_id
-        rule = "container:get_all_all_projects" if all_projects else "container:get_all"
+        view, policy, project_id = self._view, self._policy, None if all_projects else call.caller.project_id
 
         def current() -> object:
-            return (
-                self._view.project_revision(project_id),
-                self._viewer.hidden_from(caller, caller.project_id),
-                self._policy.allows(caller, rule, project_id=caller.project_id),
-            )
+            return view.project_revision(project_id), policy.generation
 
         call.exchange.keep = Keep(current, current(), until)
 
-    def _keep_one(self, call: Call, entry: ContainerEntry, until: float) -> None:
-        caller, uuid, project_id = call.caller, entry.uuid, entry.project_id
+    def _keep_one(self, call: Call, uuid: str, until: float) -> None:
+        view, policy = self._view, self._policy
 
         def current() -> object:
-            now = self._view.container(uuid)
-            return (
-                self._view.visible_revision(now) if now is not None else 0,
-                self._viewer.hidden_from(caller, project_id),
-                self._policy.allows(caller, "container:get_one", project_id=project_id),
-            )
+            entry = view.container(uuid)
+            return view.visible_revision(entry) if entry is not None else 0, policy.generation
 
         call.exchange.keep = Keep(current, current(), until)
