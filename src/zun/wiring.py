@@ -232,6 +232,7 @@ def _controller(settings: Settings, store: Store, view: View, clock: Clock, mast
         [scheduling, reaping],
         identity=f"{socket.gethostname()}:{os.getpid()}",
         lease_ttl_seconds=settings.controller.lease_ttl_seconds,
+        alone=store.known_revision() is not None,  # an embedded store: no other process can lead
     )
 
 

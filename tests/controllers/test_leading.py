@@ -33,8 +33,8 @@ class Recorder:
             self.stopped.set()
 
 
-def a_controller(world: World, loop: Recorder) -> Controller:
-    return Controller(world.store, world.clock, [loop], identity=loop.name, lease_ttl_seconds=10)
+def a_controller(world: World, loop: Recorder, *, alone: bool = False) -> Controller:
+    return Controller(world.store, world.clock, [loop], identity=loop.name, lease_ttl_seconds=10, alone=alone)
 
 
 async def test_only_one_of_two_runs_its_loops_and_the_other_takes_over(world: World) -> None:
@@ -65,3 +65,13 @@ async def test_a_leader_whose_key_is_gone_stops_and_campaigns_again(world: World
             await asyncio.sleep(0)
         running.cancel()
     assert loop.fences[0].leadership != loop.fences[1].leadership
+
+
+async def test_on_a_store_of_its_own_a_process_does_not_wait_for_the_lease_of_a_dead_one(world: World) -> None:
+    lease = await world.store.grant_lease(10)
+    await world.write(Put(keys.leader(ROLE), b"who was killed", lease))
+    loop = Recorder("next")
+    async with asyncio.TaskGroup() as tasks, asyncio.timeout(5):
+        running = tasks.create_task(a_controller(world, loop, alone=True).run())
+        await loop.started.wait()
+        running.cancel()
