@@ -7,11 +7,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from prometheus_client import CollectorRegistry
 
 from support.world import World, world_on
 from zun.api.app import Around
-from zun.api.assembly import Services, application
+from zun.api.assembly import Operation, Services, application
+from zun.api.metrics import Metrics
 from zun.api.options import ApiOptions
+from zun.api.streams.lifetime import Lifetime
+from zun.api.streams.options import StreamOptions
 from zun.base.clock import ManualClock
 from zun.base.sealing import MasterKey
 from zun.drivers.identity.fake import FakeIdentity
@@ -52,7 +56,9 @@ CALLERS = {
 class ApiWorld:
     """People's clients (`member`, `reader`, `other`, `admin`, `stranger`) and the hand that plays leader and node (`world`)."""
 
-    def __init__(self, world: World, clock: ManualClock, options: ApiOptions, quota: QuotaOptions) -> None:
+    def __init__(
+        self, world: World, clock: ManualClock, options: ApiOptions, quota: QuotaOptions, streams: StreamOptions
+    ) -> None:
         self.world = world
         self.clock = clock
         self.identity = FakeIdentity(clock, CALLERS)
@@ -88,7 +94,13 @@ class ApiWorld:
             limits=LimitService(view, policy, writer, quota.limits()),
         )
         around = Around(self.identity, view, clock, options, self._observe)
-        self.app = application(services, around, ContainerOptions())
+        self.lifetime = Lifetime()
+        self.metrics = Metrics(CollectorRegistry(), view, store, clock)
+        self.unhealthy: str | None = None
+        operation = Operation(
+            metrics=self.metrics, lifetime=self.lifetime, streams=streams, health=[lambda: self.unhealthy]
+        )
+        self.app = application(services, around, ContainerOptions(), operation)
         self.member = self.client("member")
         self.reader = self.client("reader")
         self.other = self.client("other")
@@ -97,6 +109,7 @@ class ApiWorld:
 
     def _observe(self, route: str, method: str, status: int, seconds: float) -> None:
         self.observed.append((route, method, status))
+        self.metrics.observe(route, method, status, seconds)
 
     def client(self, who: str | None, version: str | None = NEWEST, **headers: str) -> httpx.AsyncClient:
         """Somebody's client, at a microversion."""
@@ -128,14 +141,18 @@ class ApiWorld:
 
 @asynccontextmanager
 async def api_world(
-    *, options: ApiOptions | None = None, quota: QuotaOptions | None = None, store: Store | None = None
+    *,
+    options: ApiOptions | None = None,
+    quota: QuotaOptions | None = None,
+    store: Store | None = None,
+    streams: StreamOptions | None = None,
 ) -> AsyncIterator[ApiWorld]:
     """The service with the node `n1`, as long as the context lasts."""
     clock = ManualClock()
     held = store or MemoryStore(clock)
     async with world_on(held, clock) as world:
         await world.node(capabilities=[str(capability) for capability in Capability])
-        api = ApiWorld(world, clock, options or ApiOptions(), quota or QuotaOptions())
+        api = ApiWorld(world, clock, options or ApiOptions(), quota or QuotaOptions(), streams or StreamOptions())
         running = asyncio.create_task(api.containers.run())
         for _ in range(3):
             await asyncio.sleep(0)  # its own tasks begin

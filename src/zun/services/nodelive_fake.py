@@ -85,6 +85,7 @@ class FakeNode:
         self.open_sessions = 0
         self.open_streams = 0
         self.last_session: FakeSession | None = None
+        self.session_type: type[FakeSession] = FakeSession
         self.found_images: list[dict[str, object]] = []
 
     @asynccontextmanager
@@ -185,7 +186,7 @@ class FakeNode:
 
     @asynccontextmanager
     async def _session(self, program: Program, request: ExecRequest | None) -> AsyncIterator[FakeSession]:
-        session = self.last_session = FakeSession()
+        session = self.last_session = self.session_type()
 
         async def run() -> None:
             await session.end(await program(session, request))

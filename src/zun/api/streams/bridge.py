@@ -95,9 +95,10 @@ class Bridge:
             for task in (*sides, *helpers):
                 task.cancel()
             await asyncio.gather(*sides, *helpers, return_exceptions=True)
-        if code == GONE and self._console.exec_id:
+        if code != GONE:
+            await close(self._socket, code, reason)
+        elif self._console.exec_id:
             await self._hang_up()
-        await close(self._socket, code, reason)
 
     async def _hang_up(self) -> None:
         """Nobody will type any more: a shell that reads ends then. The container's own process keeps its input for the next attach."""
@@ -116,7 +117,7 @@ class Bridge:
             async with asyncio.timeout(self._stall_seconds):
                 end = End(await self._console.session.exit_code())
         except (WebSocketDisconnect, TimeoutError):
-            return GONE, "The client took nothing for too long."
+            return GONE, ""
         except ZunError as error:
             end, code = End(None, error.message), FAILED
         last = self._framing.end(end)
@@ -186,8 +187,6 @@ class Bridge:
 
 async def close(socket: WebSocket, code: int, reason: str = "") -> None:
     """Close, whether or not the client is still there."""
-    if code == GONE and not reason:
-        return
     short = reason.encode()[:_MAX_REASON_BYTES].decode("utf-8", "ignore")
     try:
         async with asyncio.timeout(_CLOSE_SECONDS):
