@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
+from agent_crashes import Crashes
 from agent_records import C1, NODE
 
 from zun.agent.agent import Agent
@@ -61,22 +62,24 @@ class World:
         self.key = NodeKey.load(state_dir / "node.key")
         self.boot_id = "boot-1"
         self.options = AgentOptions()
+        self.crashes: Crashes | None = None
         self.agent: Agent | None = None
         self.task: asyncio.Task[None] | None = None
 
     # the agent's life
 
     def make_agent(self) -> Agent:
+        link = StoreNodeLink(self.store, NODE, self.clock)
         return Agent(
-            runtime=self.runtime,
-            link=StoreNodeLink(self.store, NODE, self.clock),
+            runtime=self.runtime if self.crashes is None else self.crashes.around(self.runtime),
+            link=link if self.crashes is None else self.crashes.around(link),
             key=self.key,
             identity=load_identity(self.state_dir),
             boot_id=self.boot_id,
             clock=self.clock,
             options=self.options,
             state_dir=self.state_dir,
-            run_blocking=at_once,
+            run_blocking=at_once if self.crashes is None else self.crashes.disk(at_once),
         )
 
     async def start(self, **options: object) -> Agent:
@@ -93,6 +96,17 @@ class World:
             await asyncio.wait([task])
             if not task.cancelled() and task.exception() is not None:
                 raise task.exception()  # type: ignore[misc]
+
+    async def crashed(self, seconds: float) -> bool:
+        """Wait for the crash; whether it came in time."""
+        assert self.task is not None
+        done, _ = await asyncio.wait([self.task], timeout=seconds)
+        if not done:
+            return False
+        self.task = None
+        (task,) = done
+        assert task.exception() is not None
+        return True
 
     async def restart(self, **options: object) -> Agent:
         await self.stop()

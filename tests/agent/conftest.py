@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """An agent on a made-up engine, a store in memory and virtual time (a day passes in a moment)."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from agent_time import VirtualLoop
 from agent_world import World
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The tests' loops have virtual time, except where a real engine takes real time."""
+    if item.get_closest_marker("docker") is not None:
+        return {"real": asyncio.SelectorEventLoop}
+    return {"virtual": VirtualLoop}
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ from zun.model.container import Mount, NetRequest
 from zun.model.errors import Conflict, Denied, Invalid, Unavailable
 from zun.model.records import Claim, ImageSource, SeenState, Verb
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.looptime]
-
 
 async def test_a_wished_run_becomes_a_running_container_told_in_one_go(world: World) -> None:
     await world.start()

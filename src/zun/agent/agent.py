@@ -146,7 +146,7 @@ class Agent:
         group.create_task(self._reporter.run(), name="reporter")
         group.create_task(self._watching.run(), name="watching")
         self._ready.set()
-        await clean_files(self._files, self._supervisor.known() | first.damaged)
+        await clean_files(self._files, self._supervisor.known())
 
     async def _heartbeats(self) -> NoReturn:
         failures = 0

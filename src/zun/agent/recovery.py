@@ -49,7 +49,7 @@ def adopt_all(
         objects.setdefault(seen.uuid, []).append(seen)
     uuids = set(inbox.containers) | set(memories) | set(remembered.observations) | set(objects)
     uuids |= set(remembered.results)
-    for uuid in sorted(uuids - inbox.damaged):
+    for uuid in sorted(uuids | inbox.damaged):
         memory = reconcile(
             uuid,
             inbox.containers.get(uuid),
@@ -57,7 +57,10 @@ def adopt_all(
             remembered.observations.get(uuid),
             objects.get(uuid, []),
         )
-        supervisor.adopt(memory, inbox.containers.get(uuid), remembered.results.get(uuid, ()))
+        if uuid in inbox.damaged:
+            supervisor.set_aside(memory)
+        else:
+            supervisor.adopt(memory, inbox.containers.get(uuid), remembered.results.get(uuid, ()))
 
 
 def reconcile(

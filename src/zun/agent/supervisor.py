@@ -25,6 +25,7 @@ class Supervisor:
         self._in_use = in_use
         self._workers: dict[str, Worker] = {}
         self._results: dict[str, list[str]] = {}
+        self._aside: dict[str, Memory] = {}
         self._group: asyncio.TaskGroup | None = None
         tools.reporter.delivered = self._delivered
 
@@ -46,12 +47,19 @@ class Supervisor:
         if wanted is not None and memory.observation.state is not SeenState.ABSENT:
             self._tools.reporter.observe(memory.observation, lazy=True)
 
+    def set_aside(self, memory: Memory) -> None:
+        """A container whose inbox entry nobody can read is not touched, and not forgotten, until somebody repairs it."""
+        self._aside[memory.uuid] = memory
+
     def apply(self, batch: InboxBatch) -> None:
         """Pass a change of the inbox on. What is damaged stays as it is."""
         for uuid, wanted in batch.containers.items():
             worker = self._workers.get(uuid)
+            aside = self._aside.pop(uuid, None)
             if worker is not None:
                 worker.want(wanted)
+            elif aside is not None:
+                self.adopt(aside, wanted)
             elif wanted is not None:
                 self._begin(fresh(uuid, wanted.generation), wanted)
         if batch.snapshot:
@@ -70,6 +78,8 @@ class Supervisor:
         strays: list[Seen] = []
         there: dict[str, Seen] = {}
         for found in seen:
+            if found.uuid in self._aside:
+                continue
             worker = self._workers.get(found.uuid)
             if worker is None or (worker.idle and found.generation < worker.memory.observation.generation):
                 strays.append(found)
@@ -116,7 +126,7 @@ class Supervisor:
 
     def known(self) -> set[str]:
         """The containers there are."""
-        return set(self._workers)
+        return set(self._workers) | set(self._aside)
 
     def _begin(self, memory: Memory, wanted: Inbox | None) -> Worker:
         if self._group is None:
