@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast
 
 import msgspec
 from oslo_config import cfg
+from oslo_config import types as oslo_types
 
 from zun.agent.options import AgentOptions
 from zun.api.options import ApiOptions
@@ -188,7 +189,7 @@ def _option(name: str, hint: Any, default: object) -> Any:
             name,
             default=list(cast(Any, default) or []),
             help=description,
-            item_type=cfg.types.Integer() if item == "int" else None,
+            item_type=oslo_types.Integer() if item == "int" else None,
         )
     if typing.get_origin(hint) is dict:
         return cfg.DictOpt(name, default=default, help=description)

@@ -133,15 +133,8 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
     master_key, node_key = _keys(settings.state_dir)
     view = View(store, clock)
     policy = Policy(settings.policy, clock=clock)
-    agent = Agent(
-        runtime=runtime,
-        link=StoreNodeLink(store, node, clock),
-        key=node_key,
-        identity=identity,
-        boot_id=boot_id(),
-        clock=clock,
-        options=settings.compute,
-        state_dir=settings.state_dir,
+    agent = _agent(
+        settings, StoreNodeLink(store, node, clock), runtime=runtime, key=node_key, identity=identity, clock=clock
     )
     services = _services(
         settings,
@@ -207,6 +200,21 @@ def _services(
         images=ImageService(view, policy, writer, clock),
         registries=RegistryService(view, policy, writer, master_key, clock),
         limits=LimitService(view, policy, writer, defaults),
+    )
+
+
+def _agent(
+    settings: Settings, link: StoreNodeLink, *, runtime: Runtime, key: NodeKey, identity: NodeIdentity, clock: Clock
+) -> Agent:
+    return Agent(
+        runtime=runtime,
+        link=link,
+        key=key,
+        identity=identity,
+        boot_id=boot_id(),
+        clock=clock,
+        options=settings.compute,
+        state_dir=settings.state_dir,
     )
 
 
