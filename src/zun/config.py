@@ -19,6 +19,7 @@ from oslo_config import types as oslo_types
 
 from zun.agent.options import AgentOptions
 from zun.api.options import ApiOptions
+from zun.api.streams.options import StreamOptions
 from zun.controllers.options import ControllerOptions
 from zun.controllers.scheduling.options import SchedulerOptions
 from zun.drivers.identity.static.options import StaticIdentityOptions
@@ -68,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     containers: ContainerOptions = ContainerOptions()
     quota: QuotaOptions = QuotaOptions()
     live: LiveOptions = LiveOptions()
+    streams: StreamOptions = StreamOptions()
     scheduler: SchedulerOptions = SchedulerOptions()
     controller: ControllerOptions = ControllerOptions()
     compute: AgentOptions = AgentOptions()

@@ -17,11 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
+from prometheus_client import CollectorRegistry
 
 from zun.agent.agent import Agent
 from zun.agent.identity import NodeIdentity, boot_id, load_identity
 from zun.api.app import Around
-from zun.api.assembly import Services, application
+from zun.api.assembly import Operation, Services, application
+from zun.api.health import not_disabled, view_follows
+from zun.api.metrics import Metrics
 from zun.api.server import listen, serve
 from zun.base.clock import Clock, SystemClock
 from zun.base.sealing import BadKeyError, MasterKey, NodeKey
@@ -92,18 +95,20 @@ async def _until_told_to_stop(settings: Settings) -> None:
             _LOG.info("zund is ready on %s; node %s, engine %s", house.url, house.node, house.engine)
             await stop.wait()
             _LOG.info("stopping; containers run on")
+            house.end_streams()
             for task in running:
                 task.cancel()
 
 
 @dataclass(frozen=True)
 class House:
-    """What runs, by name."""
+    """What runs, by name. `end_streams` lets go of those who listen, so that stopping does not wait for them."""
 
     url: str
     node: str
     engine: str
     parts: dict[str, Part]
+    end_streams: Callable[[], None]
 
 
 class OneNode:
@@ -153,7 +158,14 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
     access = ensure_local_access(tokens_path(settings), settings.state_dir / "local.json", url)
     callers = StaticIdentity(tokens_path(settings), clock=clock, is_admin=policy.is_admin)
     _LOG.debug("the local access of project %s is in %s", access.project_id, settings.state_dir / "local.json")
-    app = application(services, Around(callers, view, clock, settings.api), settings.containers)
+    metrics = Metrics(CollectorRegistry(), view, store, clock)
+    operation = Operation(
+        metrics=metrics,
+        streams=settings.streams,
+        health=[not_disabled(settings.state_dir / "disabled"), view_follows(view, clock)],
+    )
+    around = Around(callers, view, clock, settings.api, metrics.observe)
+    app = application(services, around, settings.containers, operation)
 
     async def registration() -> None:
         await agent.ready()
@@ -175,7 +187,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
         "registration": registration,
         "api": serving,
     }
-    return House(url, node, runtime.name, parts)
+    return House(url, node, runtime.name, parts, operation.lifetime.end)
 
 
 def _services(
