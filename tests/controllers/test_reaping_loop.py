@@ -115,7 +115,8 @@ async def test_a_container_its_node_reports_gone_is_cleared_away_completely(worl
     assert world.view.usage("p1")[0] == Usage()
     lines = await history(world, wished.uuid)
     assert [lines[verb].message for verb in ("create", "start", "delete")] == [None, "it would not start", None]
-    assert lines["create"].events == [ActionEvent("create", T0, T0 + 1, "Success")]
+    assert [event.event for event in lines["create"].events] == ["schedule", "create"]
+    assert lines["create"].events[1] == ActionEvent("create", T0, T0 + 1, "Success")
     assert all(line.finish_time and line.expires_at == world.clock.now() + RETENTION for line in lines.values())
 
 

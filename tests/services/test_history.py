@@ -33,7 +33,7 @@ async def test_a_history_says_what_was_asked_decided_and_done_newest_first(desk:
     stop, create = await desk.service.actions(context(roles=("reader",)), "web")
     assert (stop.action, stop.request_id, stop.finish_time, stop.message) == ("stop", second.request_id, None, None)
     assert (create.action, create.message, create.why) == ("create", None, "the only node")
-    assert [event.event for event in create.events] == ["accept", *(step for step, _, _ in steps)]
+    assert [event.event for event in create.events] == ["accept", "schedule", *[step for step, _, _ in steps]]
     timings = create.timings
     assert (timings["pull"], timings["create"], timings["start"], timings["deliver"]) == (1000, 250, 250, 250)
     assert timings["schedule"] == pytest.approx(250, abs=1)
@@ -73,6 +73,15 @@ async def test_a_history_outlives_its_container_under_its_uuid(desk: Desk) -> No
             await desk.service.actions(who, ident)
         assert refusal.value.code == "container-not-found"
     assert len(await desk.service.actions(context(P2, admin=True), entry.uuid)) == 1
+
+
+async def test_the_leaders_part_is_told_as_a_step_with_its_reason(desk: Desk) -> None:
+    ctx = context()
+    entry = await desk.create(ctx)
+    await desk.world.place(entry.uuid, why="most room")
+    action = await desk.service.action(context(), entry.uuid, ctx.request_id)
+    assert [(event.event, event.detail) for event in action.events] == [("accept", None), ("schedule", "most room")]
+    assert action.finish_time is None
 
 
 async def test_other_projects_and_people_without_role_see_no_history(desk: Desk) -> None:

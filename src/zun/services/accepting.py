@@ -16,6 +16,7 @@ from zun.base.clock import Clock
 from zun.model.errors import Precondition, Unavailable, ZunError
 from zun.model.records import ActionEvent, ActionRecord, ContainerRecord, Limits, NameClaim, Usage, Verb
 from zun.model.resources import usage_of
+from zun.model.steps import ACCEPT
 from zun.services.limits import effective_limits
 from zun.services.naming import name_taken
 from zun.services.quotas import grown
@@ -27,7 +28,6 @@ MAX_OPS = 120
 MAX_BYTES = 1_400_000
 _OP_BYTES = 256
 _RETRIES = Backoff(first_seconds=0.005, cap_seconds=0.1, attempts=9)
-ACCEPT_EVENT = "accept"
 
 
 class Accept(msgspec.Struct):
@@ -49,7 +49,7 @@ class Accept(msgspec.Struct):
             user_id=record.user_id,
             start_time=self.started,
             n=1,
-            events=[ActionEvent(ACCEPT_EVENT, self.started, now, "Success")],
+            events=[ActionEvent(ACCEPT, self.started, now, "Success")],
         )
         return [
             Put(keys.container(record.uuid), codec.encode(record)),

@@ -7,6 +7,7 @@ from zun.base.ids import canonical_uuid
 from zun.model.caller import RequestContext
 from zun.model.errors import NotFound
 from zun.model.records import ActionEvent, ActionRecord, ActionResult, Place, Verb
+from zun.model.steps import ACCEPT, SCHEDULE, accepted_at, scheduling
 from zun.policy.enforcer import Policy
 from zun.services.finding import Finding
 from zun.services.intents import not_found
@@ -14,7 +15,7 @@ from zun.store import codec, keys
 from zun.store.interface import Store
 from zun.store.view import View
 
-_STEPS = {"accept": "accept", "image": "pull", "create": "create", "start": "start"}
+_STEPS = {ACCEPT: "accept", SCHEDULE: "schedule", "image": "pull", "create": "create", "start": "start"}
 """Events that are steps of the breakdown, and what it calls them. `compute__do_…` events are whole operations and contain steps."""
 
 
@@ -84,15 +85,15 @@ class History:
 
 
 def _merged(line: ActionRecord, result: ActionResult | None, place: Place | None) -> ActionView:
-    finish, message, events = line.finish_time, line.message, list(line.events)
+    finish, message = line.finish_time, line.message
+    events = [*line.events, *scheduling(line, place)]
     if finish is None and result is not None:
         finish, message = result.finish_time, result.message
         events += result.events
-    why = None
-    if line.action == Verb.CREATE.value and place is not None:
-        why = place.why or None
-        if not place.node and place.failure is not None and finish is None and place.failure.seq >= line.n:
-            finish, message, why = place.failure.at, place.failure.reason, place.failure.detail
+    why = next((event.detail for event in events if event.event == SCHEDULE), None)
+    failure = place.failure if place is not None and not place.node else None
+    if line.action == Verb.CREATE.value and finish is None and failure is not None and failure.seq >= line.n:
+        finish, message, why = failure.at, failure.reason, failure.detail
     return ActionView(
         action=line.action,
         container_uuid=line.container_uuid,
@@ -104,31 +105,23 @@ def _merged(line: ActionRecord, result: ActionResult | None, place: Place | None
         message=message,
         events=events,
         why=why,
-        timings=_timings(line, finish, events, place),
+        timings=_timings(line, finish, events),
     )
 
 
-def _timings(
-    line: ActionRecord, finish: float | None, events: list[ActionEvent], place: Place | None
-) -> dict[str, float]:
+def _timings(line: ActionRecord, finish: float | None, events: list[ActionEvent]) -> dict[str, float]:
     """How long each step took, as far as it is known."""
     times: dict[str, float] = {}
-    accepted = line.start_time
-    work_began: float | None = None
+    handed_over = accepted_at(line)
     for event in events:
-        step = _STEPS.get(event.event, "")
-        if step == "accept" and event.finish_time is not None:
-            accepted = event.finish_time
-        elif work_began is None:
-            work_began = event.start_time
-        if step and event.finish_time is not None:
+        if event.event == SCHEDULE and event.finish_time is not None:
+            handed_over = event.finish_time
+        step = _STEPS.get(event.event)
+        if step is not None and event.finish_time is not None:
             times[step] = times.get(step, 0.0) + event.finish_time - event.start_time
-    if line.action == Verb.CREATE.value and place is not None and place.node and place.at >= accepted:
-        times["schedule"] = place.at - accepted
-        if work_began is not None:
-            times["deliver"] = max(0.0, work_began - place.at)
-    elif work_began is not None:
-        times["deliver"] = max(0.0, work_began - accepted)
+    by_node = [event.start_time for event in events if event.event not in {ACCEPT, SCHEDULE}]
+    if by_node:
+        times["deliver"] = max(0.0, min(by_node) - handed_over)
     if finish is not None:
         times["total"] = finish - line.start_time
     return {step: round(1000 * seconds, 1) for step, seconds in times.items()}

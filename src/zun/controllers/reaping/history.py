@@ -3,20 +3,28 @@
 
 import msgspec
 
-from zun.model.records import ActionEvent, ActionRecord, ActionResult, Verb
+from zun.model.records import ActionEvent, ActionRecord, ActionResult, Place, Verb
+from zun.model.steps import scheduling
 
 UNDONE = "The container was deleted before this was done."
 
 
 def complete(
-    action: ActionRecord, result: ActionResult | None, *, now: float, retention_seconds: float, note: str = ""
+    action: ActionRecord,
+    result: ActionResult | None,
+    *,
+    now: float,
+    retention_seconds: float,
+    note: str = "",
+    place: Place | None = None,
 ) -> ActionRecord:
-    """The action with its end, kept until `retention_seconds` from now. `note` tells more about the deletion."""
+    """The action with its end, kept until `retention_seconds` from now. `note` tells more about the deletion, `place` about its beginning."""
     if action.expires_at is not None:
         return action
-    done = msgspec.structs.replace(action, expires_at=now + retention_seconds)
+    events = [*action.events, *scheduling(action, place)]
+    done = msgspec.structs.replace(action, expires_at=now + retention_seconds, events=events)
     if result is not None:
-        done.finish_time, done.message, done.events = result.finish_time, result.message, [*result.events]
+        done.finish_time, done.message, done.events = result.finish_time, result.message, [*events, *result.events]
     if done.finish_time is not None:
         return done
     done.finish_time = now

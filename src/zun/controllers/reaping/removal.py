@@ -50,7 +50,7 @@ class Remover:
             unchanged(keys.place(record.uuid), entry.place_revision),
         )
         node = place.node if place is not None else ""
-        history = await self._history(record.uuid, node, verdict)
+        history = await self._history(record.uuid, place, verdict)
         last, earlier = history[:ACTIONS_IN_LAST], history[ACTIONS_IN_LAST:]
         ops: list[Op] = [
             Delete(keys.container(record.uuid)),
@@ -82,9 +82,10 @@ class Remover:
         raw, _ = self._view.raw(key)
         return unchanged(key, revision), [Put(key, codec.encode(usage, over=raw))]
 
-    async def _history(self, uuid: str, node: str, verdict: Verdict) -> list[Op]:
+    async def _history(self, uuid: str, place: Place | None, verdict: Verdict) -> list[Op]:
         """The completed actions; those that were completed by an earlier try are left out."""
         now = self._clock.now()
+        node = place.node if place is not None else ""
         results: dict[str, ActionResult] = {}
         if node:
             for item in (await self._store.range(keys.action_results(node, uuid))).items:
@@ -99,7 +100,12 @@ class Remover:
             if action.expires_at is not None:
                 continue
             done = complete(
-                action, results.get(action.request_id), now=now, retention_seconds=self._retention, note=note
+                action,
+                results.get(action.request_id),
+                now=now,
+                retention_seconds=self._retention,
+                note=note,
+                place=place,
             )
             ops.append(Put(item.key, codec.encode(done, over=item.value)))
         return ops
