@@ -2,17 +2,36 @@
 """Which containers a list shows, and in which order: the filters and sort keys of `GET /containers`."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from zun.api.paging import IGNORED_NAMES, PAGING_NAMES, Order
+from zun.api.paging import ALL_PROJECTS, IGNORED_NAMES, PAGING_NAMES, Order, PageQuery
 from zun.api.rendering import ContainerViewer
 from zun.model.container_view import BY_NAME, KEYS
 from zun.model.errors import Denied, Invalid
-from zun.model.rules import LIST_BOOLEAN
+from zun.model.fields import Field, by_wire
+from zun.model.rules import LIST_BOOLEAN, text
 from zun.store.view import ContainerEntry
 
-FILTERS = frozenset({"name", "image", "project_id", "user_id", "memory", "host", "task_state", "status", "auto_remove"})
-KNOWN = FILTERS | PAGING_NAMES | IGNORED_NAMES | {"all_projects"}
+_ANY = "Only containers that have exactly this; may be given more than once."
+
+
+class ListQuery(PageQuery, frozen=True):
+    """All parameters of `GET /containers`. Filters are read with all their values by `wanted`."""
+
+    all_projects: Annotated[bool, ALL_PROJECTS] = False
+    name: Annotated[str | None, Field(rule=text(), doc=_ANY)] = None
+    image: Annotated[str | None, Field(rule=text(), doc=_ANY)] = None
+    project_id: Annotated[str | None, Field(rule=text(), doc=_ANY)] = None
+    user_id: Annotated[str | None, Field(rule=text(), doc=_ANY)] = None
+    memory: Annotated[str | None, Field(rule=text(), doc=_ANY)] = None
+    host: Annotated[str | None, Field(rule=text(), doc=f"{_ANY} For administrators.")] = None
+    task_state: Annotated[str | None, Field(rule=text(), doc=_ANY)] = None
+    status: Annotated[str | None, Field(rule=text(), doc=_ANY)] = None
+    auto_remove: Annotated[bool | None, Field(rule=LIST_BOOLEAN, doc=_ANY)] = None
+
+
+KNOWN = frozenset(by_wire(ListQuery)) | IGNORED_NAMES
+FILTERS = frozenset(by_wire(ListQuery)) - PAGING_NAMES - {"all_projects"}
 
 Wanted = Mapping[str, frozenset[Any]]
 
@@ -34,15 +53,15 @@ def wanted(query: Mapping[str, list[str]]) -> Wanted:
                 f"There is no query parameter '{name[:64]}' here; known are: {', '.join(sorted(KNOWN - IGNORED_NAMES))}.",
                 code="invalid-value",
             )
-    return {name: frozenset(_value(name, text) for text in texts) for name, texts in query.items() if name in FILTERS}
+    return {name: frozenset(_value(name, each) for each in texts) for name, texts in query.items() if name in FILTERS}
 
 
-def _value(name: str, text: str) -> Any:
+def _value(name: str, written: str) -> Any:
     if name == "auto_remove":
-        return LIST_BOOLEAN.parse(name, text, code="invalid-value")
-    if name == "task_state" and text in ("None", "null", ""):
+        return LIST_BOOLEAN.parse(name, written, code="invalid-value")
+    if name == "task_state" and written in ("None", "null", ""):
         return None
-    return text
+    return written
 
 
 def check_visible(names: Iterable[str], hidden: frozenset[str]) -> None:

@@ -48,13 +48,18 @@ class Metrics:
             ["route"],
             registry=registry,
         )
+        self._figures: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         registry.register(_State(view, store, clock))
         ProcessCollector(registry=registry)
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request. `route` is a route's name, so there are few of them."""
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route, method).observe(seconds)
+        figures = self._figures.get((route, method, status))
+        if figures is None:  # looking figures up by their labels costs more than counting
+            figures = self._requests.labels(route, method, str(status)), self._seconds.labels(route, method)
+            self._figures[route, method, status] = figures
+        figures[0].inc()
+        figures[1].observe(seconds)
         if status == _CONFLICT and route.startswith(_CONTAINER_ROUTES):
             self._refused.labels(route).inc()
 

@@ -12,12 +12,11 @@ from urllib.parse import urlencode
 import msgspec
 
 from zun.model.errors import Invalid
-from zun.model.fields import Field
+from zun.model.fields import Field, by_wire
 from zun.model.rules import LIST_BOOLEAN, integer, one_of, text
 
 T = TypeVar("T")
 
-PAGING_NAMES = frozenset({"limit", "marker", "sort_key", "sort_dir"})
 IGNORED_NAMES = frozenset({"resource_url", "expand"})
 """Leftovers that old clients may send; they never meant anything."""
 
@@ -31,12 +30,15 @@ class PageQuery(msgspec.Struct, frozen=True, omit_defaults=True):
     sort_dir: Annotated[str, Field(rule=one_of("asc", "desc"), doc="Direction.")] = "asc"
 
 
+PAGING_NAMES = frozenset(by_wire(PageQuery))
+
+ALL_PROJECTS = Field(rule=LIST_BOOLEAN, doc="Everybody's, not only those of one's own project; for administrators.")
+
+
 class ScopeQuery(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whose things a list shows."""
 
-    all_projects: Annotated[
-        bool, Field(rule=LIST_BOOLEAN, doc="Everybody's, not only those of one's own project; for administrators.")
-    ] = False
+    all_projects: Annotated[bool, ALL_PROJECTS] = False
 
 
 class Order(msgspec.Struct, Generic[T], frozen=True):

@@ -6,6 +6,7 @@
 
 from dataclasses import dataclass
 
+from zun.api.container_filters import ListQuery
 from zun.api.handlers import container_actions as actions
 from zun.api.handlers import container_live as live
 from zun.api.handlers import containers
@@ -97,7 +98,7 @@ def _discovery(h: Handlers) -> list[Route]:
 def _containers(h: Handlers) -> list[Route]:
     c = h.containers
     return [
-        Route("GET", C, c.list, "container_list", query=PageQuery),
+        Route("GET", C, c.list, "container_list", query=ListQuery),
         Route(
             "POST",
             C,

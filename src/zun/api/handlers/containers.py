@@ -7,9 +7,8 @@ import msgspec
 from starlette.responses import Response
 
 from zun.api import paging, responses
-from zun.api.container_filters import ContainerOrder, check_visible, wanted
+from zun.api.container_filters import ContainerOrder, ListQuery, check_visible, wanted
 from zun.api.exchange import Keep
-from zun.api.paging import PageQuery, ScopeQuery
 from zun.api.rendering import ContainerViewer
 from zun.api.requests import Call
 from zun.base.ids import canonical_uuid
@@ -65,17 +64,16 @@ class ContainerHandlers:
     async def list(self, call: Call) -> Response:
         """A page of containers."""
         filters = wanted(call.query)
-        scope = call.query_arguments(ScopeQuery, code="invalid-value")
-        query = call.query_arguments(PageQuery, code="invalid-value")
+        query = call.query_arguments(ListQuery, code="invalid-value")
         hidden = self._viewer.hidden_from(call.caller, call.caller.project_id)
         check_visible([*filters, *([query.sort_key] if query.sort_key else [])], hidden)
-        entries = await self._containers.list(call.context, all_projects=scope.all_projects)
+        entries = await self._containers.list(call.context, all_projects=query.all_projects)
         call.exchange.stale_since = self._view.stale_since
         found = self._order.matching(entries, filters) if filters else entries
-        marker = self._marker(query.marker, call, all_projects=scope.all_projects)
+        marker = self._marker(query.marker, call, all_projects=query.all_projects)
         page = paging.select(found, query, self._order.order, call.max_limit, marker, ordered=True)
         items, until = self._viewer.listed(page.items, call.caller)
-        self._keep_list(call, until, all_projects=scope.all_projects)
+        self._keep_list(call, until, all_projects=query.all_projects)
         last = page.items[-1].uuid if page.items else ""
         link = paging.next_link(page, last=last, url=f"{call.base_url}/v1/{COLLECTION}", query=call.query)
         return responses.raw_json(b'{"containers":%b,"next":%b}' % (items, responses.encode(link)))
