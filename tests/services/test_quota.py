@@ -2,7 +2,7 @@
 """Quota holds under every interleaving: never passed, never leaked."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from zun.model.records import Limits, Usage
 from zun.model.resources import add, usage_of
 from zun.services.options import ContainerOptions
 from zun.store import codec, keys
-from zun.store.interface import Put, Store
+from zun.store.interface import Compare, Op, Put, Store, TxnResult
 from zun.store.memory import MemoryStore
 from zun.store.sqlite import SqliteStore
 from zun.store.view import ContainerEntry
@@ -146,6 +146,31 @@ async def test_a_caller_that_went_away_before_the_write_gets_no_container(world:
         assert world.view.usage(P1)[0] == used(world)
 
 
+class UnhurriedStore(MemoryStore):
+    """A store in whose transactions time passes, so that others get in between reading and writing."""
+
+    async def transact(
+        self, compares: Sequence[Compare], success: Sequence[Op], failure: Sequence[Op] = ()
+    ) -> TxnResult:
+        for _ in range(len(success) % 4):
+            await asyncio.sleep(0)
+        return await super().transact(compares, success, failure)
+
+
+async def test_a_resize_and_creates_at_once_count_both() -> None:
+    store = UnhurriedStore(SystemClock())
+    async with world_on(store, SystemClock()) as world, desk_in(world, limits=UNLIMITED) as desk:
+        await world.node()
+        entries = [await desk.create(memory=64) for _ in range(4)]
+        for entry in entries:
+            await world.running(entry.uuid)
+        resizes = [desk.service.resize(context(), entry, ContainerChanges(memory=100)) for entry in entries]
+        results = await asyncio.gather(*resizes, *(desk.create(memory=64) for _ in range(8)), return_exceptions=True)
+        assert outcomes(results)[1] == []
+        assert world.view.usage(P1)[0] == used(world)
+    await store.close()
+
+
 step = st.one_of(
     st.tuples(st.just("create"), st.integers(1, 400)),
     st.tuples(st.just("delete"), st.integers(0, 9)),
@@ -188,7 +213,7 @@ async def decide(world: World, entry: ContainerEntry, *, refused: bool) -> None:
 def test_whatever_happens_at_once_limits_hold_and_nothing_leaks(rounds: list[list[tuple[str, int]]]) -> None:
     async def run() -> None:
         clock = SystemClock()
-        store = MemoryStore(clock)
+        store = UnhurriedStore(clock)
         limits = Limits(containers=6, cpu=12, memory=1000, disk=-1)
         async with world_on(store, clock) as world, desk_in(world, limits=limits) as desk:
             await world.node()
