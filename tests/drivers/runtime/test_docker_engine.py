@@ -13,7 +13,7 @@ from support.docker_runtime import DockerGround, DockerHarness
 from support.registry import Registry
 from zun.base.ids import new_uuid
 from zun.drivers.runtime.contract_harness import STUBBORN, ended, execute, log_of, output_of, run, said
-from zun.drivers.runtime.types import Channel, ExecRequest, LogQuery
+from zun.drivers.runtime.types import Channel, ExecRequest, LogQuery, RuntimeEventKind
 
 pytestmark = pytest.mark.docker
 NOTHING = DockerGround(Registry("", ""), "", "", "")
@@ -29,8 +29,14 @@ async def harness(tmp_path: Path) -> AsyncIterator[DockerHarness]:
 
 
 async def test_too_much_memory_ends_it_and_is_told(harness: DockerHarness) -> None:
-    handle = await run(harness, ["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"], memory_mib=16)
-    seen = await ended(harness, handle)
+    containers = harness.runtime.containers
+    async with containers.events() as events:
+        handle = await run(harness, ["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"], memory_mib=16)
+        async for event in events:
+            if event.kind is RuntimeEventKind.OOM:
+                break
+    await ended(harness, handle)
+    seen = await containers.inspect(handle)
     assert (seen.exit_code, seen.oom_killed) == (137, True)
 
 

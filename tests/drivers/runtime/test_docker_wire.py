@@ -10,7 +10,7 @@ from support.scripted_engine import HANG, ScriptedEngine, broken, failed, ok, sc
 from zun.base.clock import SystemClock
 from zun.drivers.runtime.docker import DockerOptions, DockerRuntime
 from zun.drivers.runtime.types import ContainerRequest, NetworkRequest
-from zun.model.errors import Conflict, NotFound, Timeout, Unavailable
+from zun.model.errors import Conflict, Invalid, NotFound, Timeout, Unavailable
 
 REQUEST = ContainerRequest(uuid="u", generation=1, project_id="p", image="busybox")
 LABELS = {"io.zun.owner": "me", "io.zun.uuid": "u", "io.zun.generation": "1"}
@@ -201,3 +201,15 @@ async def test_a_search_tells_what_was_found_or_that_the_registry_is_out_of_reac
     engine.answers["GET images/search"] = failed(500, "dial tcp: lookup index.docker.io: no such host")
     with pytest.raises(Unavailable, match="out of reach"):
         await runtime.images.search("box", exact=True)
+
+
+@pytest.mark.parametrize("odd", ["../info", "a?force=1", "a b", "a#b", ""])
+async def test_an_odd_id_never_becomes_another_call(engine: ScriptedEngine, runtime: DockerRuntime, odd: str) -> None:
+    with pytest.raises((Invalid, NotFound)):
+        await runtime.streams.exec_resize(odd, width=1, height=1)
+    with pytest.raises((Invalid, NotFound)):
+        await runtime.networks.detach("h", odd)
+    if odd:
+        with pytest.raises((Invalid, NotFound)):
+            await runtime.containers.start(odd)
+    assert not {"GET info", "POST info/resize", "POST info/start"} & set(engine.asked)

@@ -121,6 +121,15 @@ def test_times_are_seconds_and_the_year_one_is_never() -> None:
     assert (found.uuid, found.generation, found.exit_code) == ("u", 2, 3)
 
 
+def test_running_out_of_memory_is_known_though_the_engine_heard_of_it_too_late() -> None:
+    state = {"ExitCode": 137, "StartedAt": "2026-01-02T03:04:06Z", "OOMKilled": False}
+    started_at = seen.moment(state["StartedAt"]) or 0
+    assert seen.container(inspected(**state), oom_at=started_at + 1).oom_killed
+    assert not seen.container(inspected(**state), oom_at=started_at - 1).oom_killed
+    assert not seen.container(inspected(**state)).oom_killed
+    assert not seen.container(inspected(**state | {"ExitCode": 0}), oom_at=started_at + 1).oom_killed
+
+
 @pytest.mark.parametrize("status", ["removing", "restarting", "something new"])
 def test_a_state_that_means_nothing_to_us_is_unknown(status: str) -> None:
     assert seen.container(inspected(Status=status)).state == "unknown"

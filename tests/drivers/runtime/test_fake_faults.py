@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.fake_runtime import FakeHarness
-from zun.drivers.runtime.contract_harness import WAITS, ended, make, run
+from zun.drivers.runtime.contract_harness import STUBBORN, WAITS, ended, make, run
 from zun.drivers.runtime.fake import FakeRuntime
 from zun.drivers.runtime.types import RuntimeEventKind
 from zun.model.errors import NotFound, Timeout, Unavailable
@@ -107,3 +107,13 @@ async def test_calls_are_counted(harness: FakeHarness) -> None:
     await run(harness)
     await run(harness)
     assert harness.engine.faults.calls["start"] == 2
+
+
+async def test_a_stop_returns_as_soon_as_the_process_has_ended(harness: FakeHarness) -> None:
+    handle = await run(harness, STUBBORN)
+    stopping = asyncio.create_task(harness.runtime.containers.stop(handle, 30))
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    harness.engine.end(handle, 5)
+    await stopping
+    assert (await harness.runtime.containers.inspect(handle)).exit_code == 5

@@ -70,14 +70,19 @@ async def run(harness: RuntimeHarness, command: list[str] | None = None, **field
     return handle
 
 
+async def becomes(harness: RuntimeHarness, handle: str, state: SeenState) -> Seen:
+    """How it looks when it has come into a state; an engine may say the old one for a moment."""
+
+    async def is_so() -> bool:
+        return (await harness.runtime.containers.inspect(handle)).state is state
+
+    await harness.until(is_so)
+    return await harness.runtime.containers.inspect(handle)
+
+
 async def ended(harness: RuntimeHarness, handle: str) -> Seen:
     """How it looks when it has ended."""
-
-    async def is_over() -> bool:
-        return (await harness.runtime.containers.inspect(handle)).state is SeenState.EXITED
-
-    await harness.until(is_over)
-    return await harness.runtime.containers.inspect(handle)
+    return await becomes(harness, handle, SeenState.EXITED)
 
 
 async def said(harness: RuntimeHarness, handle: str, words: bytes) -> None:

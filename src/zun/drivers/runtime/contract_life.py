@@ -11,6 +11,7 @@ from zun.drivers.runtime.contract_harness import (
     TRAPS_HUP,
     WAITS,
     RuntimeHarness,
+    becomes,
     ended,
     execute,
     log_of,
@@ -210,13 +211,13 @@ class LifeContract:
         with pytest.raises(Conflict):
             await containers.unpause(handle)
         await containers.pause(handle)
-        assert (await containers.inspect(handle)).state is SeenState.PAUSED
+        await becomes(harness, handle, SeenState.PAUSED)
         with pytest.raises(Conflict):
             await containers.pause(handle)
         with pytest.raises(Conflict):
             await containers.start(handle)
         await containers.unpause(handle)
-        assert (await containers.inspect(handle)).state is SeenState.RUNNING
+        await becomes(harness, handle, SeenState.RUNNING)
         with pytest.raises(Conflict):
             await containers.pause(await make(harness, WAITS))
 
@@ -278,8 +279,9 @@ class LifeContract:
                     told.append(event)
                 if event.kind is RuntimeEventKind.REMOVED and event.handle == handle:
                     break
-        kinds = [event.kind for event in told if event.kind is not RuntimeEventKind.OTHER]
         kind = RuntimeEventKind
-        assert kinds == [kind.STARTED, kind.PAUSED, kind.UNPAUSED, kind.EXITED, kind.REMOVED]
+        expected = [kind.STARTED, kind.PAUSED, kind.UNPAUSED, kind.EXITED, kind.REMOVED]
+        first_of_each = dict.fromkeys(event.kind for event in told if event.kind in expected)
+        assert list(first_of_each) == expected, told  # engines repeat themselves; an event only says: look
         assert told[0].uuid
         assert told == sorted(told, key=lambda event: event.at)

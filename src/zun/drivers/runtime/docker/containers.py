@@ -15,7 +15,7 @@ from zun.drivers.runtime.docker.engine import Engine, Incoming
 from zun.drivers.runtime.docker.fingerprint import fingerprint, supports_disk_quota
 from zun.drivers.runtime.docker.networks import DockerNetworks
 from zun.drivers.runtime.docker.terminals import Terminals
-from zun.drivers.runtime.types import ContainerRequest, Fingerprint, RuntimeEvent, Seen
+from zun.drivers.runtime.types import ContainerRequest, Fingerprint, RuntimeEvent, RuntimeEventKind, Seen
 from zun.model.errors import Conflict, NotFound, Unavailable, Unsupported
 
 _INSPECTS_AT_ONCE = 8
@@ -34,6 +34,7 @@ class DockerContainers:
         self._networks = networks
         self._terminals = terminals
         self._disk_quota: bool | None = None
+        self._out_of_memory: dict[str, float] = {}  # when, by handle, until it is removed
 
     async def fingerprint(self) -> Fingerprint:
         """What the engine can do and what its machine has."""
@@ -43,7 +44,7 @@ class DockerContainers:
 
     async def inspect(self, handle: str) -> Seen:
         """One container now."""
-        return seen.container(await self._inspect(handle))
+        return seen.container(await self._inspect(handle), oom_at=self._out_of_memory.get(handle))
 
     async def list(self) -> list[Seen]:
         """All of this owner's."""
@@ -68,11 +69,11 @@ class DockerContainers:
         """From now on: the engine is told the time, so that nothing is lost while it begins to listen."""
         params = {"since": f"{self._clock.now():.9f}", "filters": self._filters(event=seen.WATCHED_EVENTS)}
         limit = self._engine.options.call_seconds
-        async with self._engine.stream(
-            "GET", "events", "tell its events", params=params, answer_seconds=limit
-        ) as incoming:
-            async with aclosing(self._read_events(incoming)) as events:
-                yield events
+        async with (
+            self._engine.stream("GET", "events", "tell its events", params=params, answer_seconds=limit) as incoming,
+            aclosing(self._read_events(incoming)) as events,
+        ):
+            yield events
 
     async def create(self, request: ContainerRequest) -> str:
         """Make it, with all its networks, not started."""
@@ -196,8 +197,13 @@ class DockerContainers:
     async def _read_events(self, incoming: Incoming) -> AsyncGenerator[RuntimeEvent, None]:
         async for line in incoming.lines():
             found = seen.event(line)
-            if found is not None:
-                yield found
+            if found is None:
+                continue
+            if found.kind is RuntimeEventKind.OOM:
+                self._out_of_memory[found.handle] = found.at
+            elif found.kind is RuntimeEventKind.REMOVED:
+                self._out_of_memory.pop(found.handle, None)
+            yield found
         raise Unavailable("Docker's event stream ended; list the containers and listen again.")
 
     def _filters(self, **more: tuple[str, ...]) -> str:

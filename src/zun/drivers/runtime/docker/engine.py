@@ -5,6 +5,7 @@ Plain HTTP through aiohttp (docs/decisions/0005-docker-over-plain-http.md says w
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,7 +16,7 @@ import msgspec
 from zun.drivers.runtime.docker.address import EngineAddress
 from zun.drivers.runtime.docker.errors import from_engine, translated
 from zun.drivers.runtime.docker.options import DockerOptions
-from zun.model.errors import Unavailable
+from zun.model.errors import Invalid, Unavailable
 
 _NEWEST_VERSION = (1, 41)
 _ERROR = 300
@@ -23,6 +24,7 @@ _NOT_MODIFIED = 304
 _LONGEST_LINE = 8 << 20
 _LONGEST_ERROR = 64 << 10
 _KEEP_SECONDS = 60.0
+_PATH = re.compile(r"[A-Za-z0-9_.:@/%-]+")
 PIECE = 64 << 10
 """Streams are read in pieces of at most so many bytes."""
 
@@ -101,11 +103,15 @@ class Engine:
             response.close()
 
     def path(self, path: str) -> str:
-        """A path with the agreed version, for those who write their own request line."""
+        """A path with the agreed version. Raises `Invalid` for one that would mean another call than was written down."""
+        if not _PATH.fullmatch(path) or ".." in path.split("/"):
+            raise Invalid(
+                "An id or name holds characters that Docker does not know in ids and names; look it up again."
+            )
         return f"{self._version}/{path}"
 
     def _url(self, path: str) -> str:
-        return f"{self.address.base}{self._version}/{path}"
+        return f"{self.address.base}{self.path(path)}"
 
 
 class Incoming:

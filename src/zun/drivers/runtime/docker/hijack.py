@@ -100,7 +100,7 @@ async def hijack(
         except BaseException:
             writer.close()
             raise
-        writer.close()
+        await let_go(writer)
         raise from_engine(status, _message(text), doing)
 
 
@@ -112,6 +112,7 @@ async def let_go(writer: asyncio.StreamWriter) -> None:
             await writer.wait_closed()
     except TimeoutError:
         writer.transport.abort()
+        await asyncio.sleep(0)  # the loop's next turn lets go of it
     except OSError:
         return  # the other side was faster
 

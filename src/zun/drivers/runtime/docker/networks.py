@@ -2,6 +2,7 @@
 """The engine's networks: the `Networks` part of the port, and the guard that keeps containers off the host's own."""
 
 from typing import Any
+from urllib.parse import quote
 
 from zun.drivers.runtime.docker.engine import Engine
 from zun.drivers.runtime.docker.request import check_network, endpoint
@@ -46,7 +47,7 @@ class DockerNetworks:
         await self.check(request)
         await self._engine.call(
             "POST",
-            f"networks/{request.network}/connect",
+            f"networks/{quote(request.network, safe='')}/connect",
             f"attach the container to network {request.network}",
             body={"Container": handle, "EndpointConfig": endpoint(request)},
         )
@@ -56,7 +57,7 @@ class DockerNetworks:
         check_network(network)
         await self._engine.call(
             "POST",
-            f"networks/{network}/disconnect",
+            f"networks/{quote(network, safe='')}/disconnect",
             f"detach the container from network {network}",
             body={"Container": handle, "Force": False},
         )

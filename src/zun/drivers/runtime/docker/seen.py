@@ -28,6 +28,7 @@ _EVENTS = {
 WATCHED_EVENTS = tuple(_EVENTS)
 """The engine's names of the events that matter; exec and attach make many others."""
 
+_KILLED = 137
 _NANO = 1_000_000_000
 
 
@@ -40,9 +41,14 @@ def identity(told: dict[str, Any]) -> tuple[str, str, int] | None:
     return found.get(labels.OWNER, ""), found[labels.UUID], int(generation)
 
 
-def container(told: dict[str, Any]) -> Seen:
-    """An inspected container of ours."""
+def container(told: dict[str, Any], *, oom_at: float | None = None) -> Seen:
+    """An inspected container of ours.
+
+    `oom_at` is when the engine last said that it ran out of memory: its own flag stays false when that news comes after the news of its end.
+    """
     state = told["State"]
+    started_at = moment(state.get("StartedAt"))
+    killed = state["ExitCode"] == _KILLED and oom_at is not None and oom_at >= (started_at or 0)
     known = identity(told)
     _, uuid, generation = known if known is not None else ("", "", 0)
     seen = _STATES.get(state["Status"], SeenState.UNKNOWN)
@@ -53,10 +59,10 @@ def container(told: dict[str, Any]) -> Seen:
         generation=generation,
         state=seen,
         exit_code=state["ExitCode"] if ended else None,
-        oom_killed=bool(state.get("OOMKilled")),
+        oom_killed=bool(state.get("OOMKilled")) or killed,
         error=state.get("Error") or "",
         created_at=moment(told.get("Created")),
-        started_at=moment(state.get("StartedAt")),
+        started_at=started_at,
         finished_at=moment(state.get("FinishedAt")) if ended else None,
         health=_health(state),
         addresses=_addresses(told["NetworkSettings"].get("Networks") or {}),

@@ -4,6 +4,7 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
@@ -17,12 +18,13 @@ from zun.drivers.runtime.docker.stats import sample
 from zun.drivers.runtime.docker.terminals import Terminals
 from zun.drivers.runtime.docker.upload import Upload
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
-from zun.model.errors import Conflict, Internal, Invalid
+from zun.model.errors import Conflict, Internal, Invalid, NotFound
 
 _SETTLING = Backoff(first_seconds=0.005, cap_seconds=0.25, attempts=12)
 """How often the engine is asked for an exit code that it has not written down yet, though the output has ended."""
 
 _ATTACHABLE = frozenset({"created", "running", "paused"})
+_EXEC_ID = re.compile(r"[0-9a-f]{64}")
 _FLAGS = {True: "1", False: "0"}
 _ATTACH = {"stream": "1", "stdin": "1", "stdout": "1", "stderr": "1"}
 
@@ -48,16 +50,18 @@ class DockerStreams:
         if query.since is not None:
             params["since"] = f"{query.since:.9f}"
         parser = Demultiplexer(tty=await self._terminals.of_container(handle))
-        async with self._engine.stream(
-            "GET",
-            f"containers/{handle}/logs",
-            "read the log",
-            params=params,
-            idle_seconds=None if query.follow else self._engine.options.idle_seconds,
-            answer_seconds=self._engine.options.call_seconds,
-        ) as incoming:
-            async with aclosing(_chunks(incoming, parser)) as chunks:
-                yield chunks
+        async with (
+            self._engine.stream(
+                "GET",
+                f"containers/{handle}/logs",
+                "read the log",
+                params=params,
+                idle_seconds=None if query.follow else self._engine.options.idle_seconds,
+                answer_seconds=self._engine.options.call_seconds,
+            ) as incoming,
+            aclosing(_chunks(incoming, parser)) as chunks,
+        ):
+            yield chunks
 
     async def exec_create(self, handle: str, request: ExecRequest) -> str:
         """Prepare a command."""
@@ -79,6 +83,7 @@ class DockerStreams:
     @asynccontextmanager
     async def exec_start(self, exec_id: str) -> AsyncIterator[ByteSession]:
         """Run a prepared command. The engine would write a refusal into the stream, so it is asked beforehand."""
+        _check_exec(exec_id)
         told = await self._engine.call("GET", f"exec/{exec_id}/json", "show the command")
         if told["Running"] or told["ExitCode"] is not None:
             raise Conflict("This command was started already; prepare another.")
@@ -96,6 +101,7 @@ class DockerStreams:
 
     async def exec_resize(self, exec_id: str, *, width: int, height: int) -> None:
         """Change the size of a command's terminal."""
+        _check_exec(exec_id)
         params = {"w": str(width), "h": str(height)}
         await self._engine.call("POST", f"exec/{exec_id}/resize", "resize the command's terminal", params=params)
 
@@ -180,6 +186,11 @@ async def _chunks(incoming: Incoming, parser: Demultiplexer) -> AsyncGenerator[C
     async for piece in incoming.pieces():
         for chunk in parser.feed(piece):
             yield chunk
+
+
+def _check_exec(exec_id: str) -> None:
+    if not _EXEC_ID.fullmatch(exec_id):
+        raise NotFound("There is no such exec session; its id is 64 hexadecimal digits.")
 
 
 def _path_stat(header: str) -> PathStat:

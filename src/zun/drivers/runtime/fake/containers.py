@@ -255,10 +255,9 @@ def make_endpoint(engine: FakeEngine, request: NetworkRequest, present: list[str
 
 
 def _argv(request: ContainerRequest, image: ImageInfo) -> list[str]:
-    if request.entrypoint is not None:
-        argv = [*request.entrypoint, *(request.command or [])]
-    else:
-        argv = [*(image.entrypoint or []), *((image.command if request.command is None else request.command) or [])]
+    """An entrypoint of the request puts the image's command out of use, too, as engines have it."""
+    command = request.command or (None if request.entrypoint else image.command)
+    argv = [*(request.entrypoint or image.entrypoint or ()), *(command or ())]
     if not argv:
         raise Invalid("Neither the request nor the image names a command; give one.")
     return argv
