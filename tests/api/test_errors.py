@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Refusals: their form, and which one a client gets for what."""
 
+from collections.abc import Sequence
+
 import pytest
 from starlette.responses import Response
 
@@ -9,8 +11,11 @@ from zun.api.app import Around, layers
 from zun.api.options import ApiOptions
 from zun.api.requests import Call
 from zun.api.routing import Route
+from zun.base.clock import ManualClock
 from zun.model.errors import Internal, Timeout, Unavailable
 from zun.services.options import QuotaOptions
+from zun.store.interface import Compare, Op, TxnResult
+from zun.store.memory import MemoryStore
 
 C = "/v1/containers"
 
@@ -123,12 +128,41 @@ async def test_quota_exceeded_is_403_and_names_the_resources() -> None:
         assert "['memory']" in response.json()["errors"][0]["title"]
 
 
-async def test_the_store_being_away_is_503_for_writes_and_a_warning_for_reads(api: ApiWorld) -> None:
-    uuid = (await api.create())["uuid"]
-    await api.world.store.close()
-    assert error_of(await api.member.post(C, json={"image": "busybox"}))[0] == 503
-    response = await api.member.get(f"{C}/{uuid}")
-    assert response.status_code in (200, 503)
+class RemoteStore(MemoryStore):
+    """A store that has to be asked for its revision, and can be away."""
+
+    away = False
+
+    def known_revision(self) -> int | None:
+        return None
+
+    async def revision(self) -> int:
+        self._reach()
+        return await super().revision()
+
+    async def transact(
+        self, compares: Sequence[Compare], success: Sequence[Op], failure: Sequence[Op] = ()
+    ) -> TxnResult:
+        self._reach()
+        return await super().transact(compares, success, failure)
+
+    def _reach(self) -> None:
+        if self.away:
+            raise Unavailable("The store is away; try again later.")
+
+
+async def test_with_the_store_away_reads_say_that_they_may_be_old_and_writes_are_503() -> None:
+    store = RemoteStore(ManualClock())
+    async with api_world(store=store) as api:
+        uuid = (await api.create())["uuid"]
+        for url in (C, f"{C}/{uuid}"):
+            assert "warning" not in (await api.member.get(url)).headers
+        store.away = True
+        for url in (C, f"{C}/{uuid}"):
+            response = await api.member.get(url)
+            assert response.status_code == 200
+            assert response.headers["warning"].startswith("110")
+        assert error_of(await api.member.post(C, json={"image": "busybox"})) == (503, "service-unavailable")
 
 
 async def _broken(api: ApiWorld, failure: Exception) -> tuple[int, dict[str, object]]:

@@ -3,6 +3,7 @@
 
 import logging
 from typing import Protocol
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -49,7 +50,7 @@ class AccessLayer:
                     "%s %s %s %d %.1f ms %s",
                     exchange.caller.user_id if exchange.caller else "-",
                     scope["method"],
-                    scope["path"],
+                    quote(scope["path"]),
                     exchange.status,
                     seconds * 1000,
                     exchange.request_id,
