@@ -135,7 +135,7 @@ class Carrier:
             else:
                 check_state(job.uuid, intent, memory.observation)
                 memory.begun = intent
-                await tools.journal.commit(memory)
+                await self._write_down(intent)
             tools.reporter.observe(memory.observation, lazy=True)
             start_time = job.steps.events[0].start_time
             running = ActionResult(intent.request_id, intent.n, start_time, events=list(job.steps.events))
@@ -146,6 +146,13 @@ class Carrier:
                 await self._see(job)
                 check_state(job.uuid, intent, memory.observation)
                 raise
+
+    async def _write_down(self, intent: Intent) -> None:
+        """Before acting. What a creation makes carries its own record (its labels), so nobody waits for the disk there."""
+        if intent.verb is Verb.CREATE:
+            self._tools.journal.write(self._memory)
+        else:
+            await self._tools.journal.commit(self._memory)
 
     async def _see(self, job: Job) -> None:
         """After something went otherwise than thought: see how it is. An engine that does not answer changes nothing here."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from zun.agent.files import Files
-from zun.agent.memory import Memory, fresh
+from zun.agent.memory import Memory, copy_observation, fresh
 from zun.agent.supervisor import Supervisor
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
@@ -83,7 +83,7 @@ def reconcile(
 
 def _without_journal(uuid: str, wanted: Inbox | None, told: Observation | None, objects: list[Seen]) -> Memory:
     if told is not None:
-        return Memory(told)
+        return Memory(copy_observation(told))
     generations = [seen.generation for seen in objects]
     if wanted is not None and (not generations or wanted.generation in generations):
         return fresh(uuid, wanted.generation)

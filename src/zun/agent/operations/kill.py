@@ -2,6 +2,7 @@
 """kill: a signal, sent once and never again."""
 
 from zun.agent.operations.job import Job
+from zun.model.errors import ZunError
 from zun.model.records import SeenState
 
 _ENDS = frozenset({"SIGKILL", "SIGTERM"})
@@ -19,5 +20,9 @@ async def kill(job: Job) -> None:
         memory.due = None
         memory.observation.state = SeenState.EXITED
     else:
-        await job.tools.engine.kill(handle, signal)
+        try:
+            await job.tools.engine.kill(handle, signal)
+        except ZunError:
+            memory.user_stopped = before
+            raise
     await job.look()
