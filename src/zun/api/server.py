@@ -15,6 +15,8 @@ from zun.model.errors import Unavailable
 _BACKLOG = 2048
 _MAX_SOCKET_MESSAGE = 1024 * 1024
 _GRACE_SECONDS = 1
+_SILENT_PEER_MILLISECONDS = 660_000
+"""After how long the kernel gives up a peer that acknowledges nothing; longer than any stream lets a living one pause."""
 
 
 class QuietServer(uvicorn.Server):
@@ -31,6 +33,9 @@ def listen(options: ApiOptions) -> socket.socket:
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(
+        socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENT_PEER_MILLISECONDS
+    )  # accepted ones inherit it
     try:
         listening.bind((options.host, options.port))
     except OSError as error:
@@ -52,6 +57,7 @@ async def serve(app: ASGIApp, options: ApiOptions, listening: socket.socket) -> 
         ws="websockets-sansio",
         ws_max_size=_MAX_SOCKET_MESSAGE,
         ws_per_message_deflate=False,
+        ws_ping_timeout=None,  # while a process reads no input the socket is not read either, so no pong can be demanded
         loop="none",
         interface="asgi3",
         lifespan="off",
