@@ -159,11 +159,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
     callers = StaticIdentity(tokens_path(settings), clock=clock, is_admin=policy.is_admin)
     _LOG.debug("the local access of project %s is in %s", access.project_id, settings.state_dir / "local.json")
     metrics = Metrics(CollectorRegistry(), view, store, clock)
-    operation = Operation(
-        metrics=metrics,
-        streams=settings.streams,
-        health=[not_disabled(settings.state_dir / "disabled"), view_follows(view, clock)],
-    )
+    operation = _operation(settings, metrics, view, clock)
     around = Around(callers, view, clock, settings.api, metrics.observe)
     app = application(services, around, settings.containers, operation)
 
@@ -213,6 +209,11 @@ def _services(
         registries=RegistryService(view, policy, writer, master_key, clock),
         limits=LimitService(view, policy, writer, defaults),
     )
+
+
+def _operation(settings: Settings, metrics: Metrics, view: View, clock: Clock) -> Operation:
+    health = [not_disabled(settings.state_dir / "disabled"), view_follows(view, clock)]
+    return Operation(metrics=metrics, streams=settings.streams, health=health)
 
 
 def _agent(
