@@ -171,6 +171,18 @@ async def test_one_resize_at_a_time(desk: Desk) -> None:
         await desk.service.resize(context(), entry, ContainerChanges(memory=600))
 
 
+async def test_the_next_resize_need_not_wait_until_somebody_has_seen_to_the_one_before(world: World) -> None:
+    async with desk_in(world) as desk:
+        entry, ctx = await running(desk), context()
+        await desk.service.resize(ctx, entry, MORE)
+    await leader_decides(world, entry)
+    await world.finishes(entry.uuid, ctx.request_id)
+    await world.sees(entry.uuid, SeenState.RUNNING)
+    await desk.service.resize(context(), entry, ContainerChanges(memory=600))
+    assert [intent.memory for intent in entry.record().intents] == [600]
+    assert world.view.usage(P1)[0].memory == 600
+
+
 async def test_an_update_without_news_for_the_node_does_not_wait(desk: Desk) -> None:
     entry = await running(desk)
     changes = ContainerChanges(memory=512, cpu=1.0, name="other", auto_heal=True)

@@ -75,6 +75,8 @@ class Updating:
         self, ctx: RequestContext, entry: ContainerEntry, changes: ContainerChanges, action: Action
     ) -> int:
         """Record the changes; the number of the resize intent, 0 when none is needed."""
+        if unsettled(entry.record()):
+            await self._settling.settle(entry.uuid)  # the one before may be done without anybody having seen to it yet
 
         async def decide(change: Change) -> int:
             change.require(action)
