@@ -47,7 +47,7 @@ class Interrupted(Failure):
         super().__init__("interrupted", 128 + number)
 
 
-_NO_COMMAND = ("executable file not found", "no such file or directory", "not found in $path")
+_NO_COMMAND = ("executable file not found", "no such file or directory", "not found in $path", "no executable")
 _CANNOT_EXECUTE = ("permission denied", "is a directory", "exec format error")
 
 

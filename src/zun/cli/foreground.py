@@ -27,7 +27,8 @@ from zun.cli.watch import Container, wait_until
 from zun.cli.words import instant
 
 _REMOVAL_SECONDS = 60.0
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PASSED_ON = (*_ENDING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def follow_output(client: Client, made: Container, *, remove: bool) -> int:
@@ -129,16 +130,16 @@ def removed_afterwards(client: Client, made: Container, *, wanted: bool) -> Iter
 
 @contextmanager
 def signals_passed_on(client: Client, made: Container) -> Iterator[None]:
-    """Send our signals to the container: the first Ctrl-C as SIGINT, the second as SIGKILL, the third leaves it alone."""
+    """Send our signals to the container. The second that asks to end (Ctrl-C, SIGTERM, SIGHUP) kills it, the third leaves it alone."""
     asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    interrupts = 0
+    endings = 0
 
     def received(number: int) -> None:
-        nonlocal interrupts
-        interrupts += number == signal.SIGINT
-        if interrupts > 2:
+        nonlocal endings
+        endings += number in _ENDING
+        if endings > 2 and number in _ENDING:
             raise Interrupted(number)
-        asked.put("SIGKILL" if interrupts == 2 and number == signal.SIGINT else signal.Signals(number).name)
+        asked.put("SIGKILL" if endings == 2 and number in _ENDING else signal.Signals(number).name)
 
     def deliver() -> None:
         while (name := asked.get()) is not None:

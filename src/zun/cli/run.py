@@ -94,8 +94,7 @@ def started(client: Client, made: Container, patience: float | None) -> Containe
         progress.clear()
     if container is not None and container["status"] == "Error":
         raise command_failure(
-            f"{container['name']}: {container.get('status_reason') or 'it could not be started.'}"
-            f" (`zunctl rm {container['name']}` removes it)",
+            f"{container['name']}: {container.get('status_reason') or 'it could not be started.'}",
             container.get("exit_code"),
         )
     return container
