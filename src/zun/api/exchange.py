@@ -17,11 +17,16 @@ from zun.model.caller import Caller
 from zun.model.microversions import MAXIMUM, MINIMUM, Microversion
 
 _KEY = "zun.exchange"
-_RANGE_HEADERS = (
-    (b"openstack-api-minimum-version", f"container {microversions.text(MINIMUM)}".encode()),
-    (b"openstack-api-maximum-version", f"container {microversions.text(MAXIMUM)}".encode()),
-    (b"vary", b"OpenStack-API-Version"),
-)
+_VERSION_HEADERS = {
+    version: (
+        (b"openstack-api-version", f"container {microversions.text(version)}".encode()),
+        (b"openstack-api-minimum-version", f"container {microversions.text(MINIMUM)}".encode()),
+        (b"openstack-api-maximum-version", f"container {microversions.text(MAXIMUM)}".encode()),
+        (b"vary", b"OpenStack-API-Version"),
+    )
+    for version in microversions.HISTORY
+}
+"""The headers that name the version, ready for each version there is."""
 
 
 class Keep:
@@ -71,8 +76,7 @@ class Exchange:
         """The headers that every answer carries."""
         headers = [(b"x-openstack-request-id", self.request_id.encode())]
         if self.versioned:
-            used = f"container {self.version[0]}.{self.version[1]}".encode()
-            headers += [(b"openstack-api-version", used), *_RANGE_HEADERS]
+            headers += _VERSION_HEADERS[self.version]
         if self.stale_since is not None:
             headers.append((b"warning", b'110 - "The store is away: this is what was last known"'))
         return headers
