@@ -57,10 +57,11 @@ class Creating:
         self._authorize(caller, spec, given)
         spec = self._completed(spec, given)
         _check_plain(spec, files)
-        nodes = requirements.known_nodes(self._view)
-        requirements.check(spec, nodes)
+        requirements.check(spec, self._view)
         spec = self._with_known_host(spec)
-        spec.nets = [requirements.with_names(net, nodes) for net in spec.nets]
+        if spec.nets:
+            nodes = requirements.known_nodes(self._view)
+            spec.nets = [requirements.with_names(net, nodes) for net in spec.nets]
         image = self._images.resolve(caller.project_id, spec.image, spec.registry, spec.image_pull_policy)
         size = len(codec.encode(spec))
         if size > MAX_SPEC_BYTES:

@@ -32,16 +32,20 @@ def known_nodes(view: View) -> list[NodeInfo]:
     return [node.info for node in view.nodes() if node.info is not None]
 
 
-def check(spec: ContainerSpec, nodes: list[NodeInfo]) -> None:
+def check(spec: ContainerSpec, view: View) -> None:
     """Raises `Unsupported` for what no node can do, `NotFound` for a network no node has, `Invalid` for an impossible address."""
     check_services(spec)
+    needed = _needed(spec)
+    if not needed and spec.runtime is None:
+        return
+    nodes = known_nodes(view)
     if not nodes:
         return
-    for capability in sorted(_needed(spec)):
+    for capability in sorted(needed):
         if not any(_offers(node, capability) for node in nodes):
             raise Unsupported(f"No host here offers {_CAPABILITIES[capability]}; create the container without it.")
-    runtimes = sorted({runtime for node in nodes for runtime in node.runtimes})
-    if spec.runtime is not None and spec.runtime not in runtimes:
+    if spec.runtime is not None and not any(spec.runtime in node.runtimes for node in nodes):
+        runtimes = sorted({runtime for node in nodes for runtime in node.runtimes})
         raise Unsupported(f"No host here offers the runtime '{spec.runtime}'; there are: {', '.join(runtimes)}.")
     for net in spec.nets:
         check_network(net, nodes)

@@ -139,7 +139,7 @@ class View:
 
     def nodes(self) -> list[NodeEntry]:
         """All nodes, by name."""
-        return sorted(self._state.nodes.values(), key=lambda node: node.name)
+        return list(self._state.nodes_by_name())
 
     def usage(self, project_id: str) -> tuple[Usage, int]:
         """What a project uses, with its revision (0: absent)."""

@@ -36,6 +36,7 @@ class ViewState:
         self._strays = Strays()
         self.containers = Containers(self._strays, self._is_alive)
         self.nodes: dict[str, NodeEntry] = {}
+        self._nodes_by_name: list[NodeEntry] | None = None
         self.images: dict[str, HeldImage] = {}
         self.registries: dict[str, Raw] = {}
         self.values: dict[str, Raw] = {}  # quotas and limits, by key
@@ -106,6 +107,19 @@ class ViewState:
                 return self._strays.get(key)
         return self.values.get(key, NOTHING)
 
+    def nodes_by_name(self) -> list[NodeEntry]:
+        """All nodes by name; sorted again only when one came or went."""
+        if self._nodes_by_name is None:
+            self._nodes_by_name = sorted(self.nodes.values(), key=lambda node: node.name)
+        return self._nodes_by_name
+
+    def _node(self, name: str) -> NodeEntry:
+        node = self.nodes.get(name)
+        if node is None:
+            node = self.nodes[name] = NodeEntry(name)
+            self._nodes_by_name = None
+        return node
+
     def _is_alive(self, node: str) -> bool:
         found = self.nodes.get(node)
         return found is not None and found.alive
@@ -137,19 +151,19 @@ class ViewState:
 
     def _node_info(self, name: str, raw: bytes | None, at: int) -> list[Change]:
         info = decode(NodeInfo, raw) if raw is not None else None
-        node = self.nodes.setdefault(name, NodeEntry(name))
+        node = self._node(name)
         node.info, node.info_revision = info, at if info else 0
         return self._node_changed(node, node.alive, at)
 
     def _node_record(self, name: str, raw: bytes | None, at: int) -> list[Change]:
         record = decode(NodeRecord, raw) if raw is not None else None
-        node = self.nodes.setdefault(name, NodeEntry(name))
+        node = self._node(name)
         was_alive = node.alive
         node.record, node.record_raw, node.record_revision = record, raw or ABSENT, at if record else 0
         return self._node_changed(node, was_alive, at)
 
     def _heartbeat(self, name: str, raw: bytes | None, at: int) -> list[Change]:
-        node = self.nodes.setdefault(name, NodeEntry(name))
+        node = self._node(name)
         was_alive = node.alive
         node.heartbeat_revision = at if raw is not None else 0
         return self._node_changed(node, was_alive, at)
@@ -158,6 +172,7 @@ class ViewState:
         """When it came or went, its containers are seen differently; that is written nowhere, so it is said here."""
         if node.empty:
             del self.nodes[node.name]
+            self._nodes_by_name = None
         changes = [Change("node", node.name, None, at, deleted=node.empty)]
         if node.alive != was_alive:
             node.liveness_revision = at
