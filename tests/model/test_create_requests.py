@@ -25,8 +25,8 @@ def refusal(version: tuple[int, int] = NEWEST, **members: Any) -> ZunError:
     return caught.value
 
 
-def test_a_container_has_the_thirty_fields_of_the_contract() -> None:
-    assert len(by_wire(ContainerSpec)) == 30
+def test_a_container_has_the_thirty_fields_of_the_contract_and_one_of_ours() -> None:
+    assert len(by_wire(ContainerSpec).keys() - {"stdin_once"}) == 30
 
 
 GOOD: list[tuple[str, Any, Any]] = [
@@ -53,6 +53,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("labels", {"a": 1, "b": True, "c": "x", "d": 1.5}, {"a": "1", "b": "True", "c": "x", "d": "1.5"}),
     ("hints", {"disk": "ssd"}, {"disk": "ssd"}),
     ("interactive", "True", True),
+    ("stdin_once", "True", True),
     ("tty", False, False),
     ("restart_policy", {"Name": "always"}, RestartPolicy("always")),
     ("restart_policy", {"Name": "on-failure", "MaximumRetryCount": "3"}, RestartPolicy("on-failure", 3)),
@@ -133,8 +134,11 @@ BAD: list[tuple[str, Any]] = [
     ("labels", "x"),
     ("hints", {"a": []}),
     ("interactive", 1),
+    ("stdin_once", 1),
     ("interactive", "yes"),
+    ("stdin_once", "yes"),
     ("interactive", None),
+    ("stdin_once", None),
     ("tty", "1"),
     ("restart_policy", {}),
     ("restart_policy", {"Name": "sometimes"}),

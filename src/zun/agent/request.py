@@ -30,6 +30,7 @@ def container_request(inbox: Inbox, memory: Memory, file_paths: dict[int, str]) 
         hostname=spec.hostname,
         tty=spec.tty,
         interactive=spec.interactive,
+        stdin_once=spec.stdin_once,
         privileged=spec.privileged,
         runtime=spec.runtime,
         cpu=claim.millicpus / 1000 if claim.millicpus else None,

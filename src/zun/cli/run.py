@@ -48,6 +48,7 @@ def run(ctx: click.Context, /, *, detach: bool, wait: bool, patience: float, **g
     # The service would remove it before its output and its exit code are read, so this process does it at the end.
     remove = bool(body.pop("auto_remove", False))
     if interactive:
+        body["stdin_once"] = not tty  # `producer | zunctl run -i …`: the end of our input is the end of its input
         return foreground.converse(client, make(client, body, run=False), remove=remove, tty=tty, patience=patience)
     return foreground.follow_output(client, make(client, body, run=True), remove=remove)
 

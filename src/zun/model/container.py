@@ -36,7 +36,7 @@ _OPTIONAL_TEXT = {"type": ["string", "null"]}
 
 
 class ContainerSpec(msgspec.Struct, omit_defaults=True):
-    """The 30 fields of a create request, normalised."""
+    """The 30 fields of the contract's create request and our own, normalised."""
 
     image: Annotated[str, Field(rule=rules.IMAGE, required=True, nullable=False, doc="What to run.", shown=Shown())]
     name: Annotated[
@@ -150,6 +150,15 @@ class ContainerSpec(msgspec.Struct, omit_defaults=True):
             doc="Keep its standard input open, so that one can attach.",
             shown=Shown(),
             option=Option(("--interactive", "-i"), switch=True),
+        ),
+    ] = False
+    stdin_once: Annotated[
+        bool,
+        Field(
+            rule=NARROW_BOOLEAN,
+            nullable=False,
+            since=Since((1, 40), Below.UNKNOWN),
+            doc="With interactive: its input ends when the first who attached ends it or leaves.",
         ),
     ] = False
     tty: Annotated[

@@ -187,6 +187,15 @@ class AttachContract:
                     await session.write(b"late")
         await said(harness, handle, b"one\ntwo\n")
 
+    async def test_input_that_is_for_one_session_ends_with_it(self, harness: RuntimeHarness) -> None:
+        handle = await make(harness, ["cat"], interactive=True, stdin_once=True)
+        async with harness.runtime.streams.attach(handle) as session:
+            await harness.runtime.containers.start(handle)
+            await session.write(b"all of it")
+            await session.close_stdin()
+            assert (await output_of(session))[Channel.STDOUT] == b"all of it"
+            assert await session.exit_code() == 0
+
     async def test_attached_before_the_start_nothing_is_missed(self, harness: RuntimeHarness) -> None:
         handle = await make(harness, ["sh", "-c", f"{EVERY_BYTE}; echo oops >&2; exit 4"])
         async with harness.runtime.streams.attach(handle) as session:

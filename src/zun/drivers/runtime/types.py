@@ -105,6 +105,7 @@ class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A container to be made. None for command, entrypoint or workdir means the image's own.
 
     `cpu` is a hard limit in cores, `cpuset` a list of cpus ("2,3"), `memory_mib` a hard limit, `disk_gib` 0 none.
+    `stdin_once`: the input of an interactive one ends with the first session, as `cat | program` needs it; else it stays open.
     The first network is the primary one; none at all means the engine's default.
     """
 
@@ -120,6 +121,7 @@ class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
     hostname: str | None = None
     tty: bool = False
     interactive: bool = False
+    stdin_once: bool = False
     privileged: bool = False
     runtime: str | None = None
     cpu: float | None = None

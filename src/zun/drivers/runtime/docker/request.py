@@ -43,7 +43,7 @@ def create_body(request: ContainerRequest, *, owner: str, options: DockerOptions
         "Env": [f"{key}={value}" for key, value in request.environment.items()],
         "Tty": request.tty,
         "OpenStdin": request.interactive,
-        "StdinOnce": False,  # whoever detaches leaves the input open for the next
+        "StdinOnce": request.stdin_once,  # without it, whoever detaches leaves the input open for the next
         "HostConfig": _host(request, options),
     }
     overrides = {

@@ -110,7 +110,7 @@ class DockerStreams:
         """Talk to the container's own process.
 
         The engine lets one attach to what has ended, and then says nothing for ever; so it is looked at, after attaching, lest it end
-        in between. It would also end the session on a half-close, so there is none.
+        in between. It would also end the session on a half-close, so there is none, unless the input was made to end with the session.
         """
 
         async def exit_code() -> int | None:
@@ -122,7 +122,8 @@ class DockerStreams:
             if told["State"]["Status"] not in _ATTACHABLE:
                 raise Conflict("The container has ended; start it before attaching.")
             tty = bool(told["Config"]["Tty"])
-            yield HijackedSession(self._engine, streams, tty=tty, half_close=False, exit_code=exit_code)
+            once = bool(told["Config"]["StdinOnce"]) and not tty
+            yield HijackedSession(self._engine, streams, tty=tty, half_close=once, exit_code=exit_code)
         finally:
             await let_go(streams[1])
 

@@ -218,7 +218,7 @@ class FakeEngine:
         container.process = Process(steps, around, lambda code: self._ended(container, code))
         self.emit(RuntimeEventKind.STARTED, container)
         for session in container.sessions:
-            session.process = container.process
+            session.begin(container.process)
         if container.request.healthcheck is not None:
             container.health = "starting"
             container.health_task = asyncio.get_running_loop().create_task(self._watch_health(container))

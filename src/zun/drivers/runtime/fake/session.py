@@ -15,11 +15,21 @@ class Session:
     def __init__(self, *, owns_input: bool) -> None:
         self.process: Process | None = None
         self._owns_input = owns_input
+        self._early = b""
         self._input_open = True
         self._chunks: deque[Chunk] = deque()
         self._changed = asyncio.Event()
         self._over = False
         self._exit_code: int | None = None
+
+    def begin(self, process: Process) -> None:
+        """Its process starts; what was written before reaches it now."""
+        self.process = process
+        if self._early:
+            process.feed(self._early)
+            self._early = b""
+        if not self._input_open and self._owns_input:
+            process.end_input()
 
     def push(self, channel: Channel, data: bytes) -> None:
         """More output."""
@@ -48,6 +58,8 @@ class Session:
             raise Conflict("Its standard input is closed: the process has ended or its end of input was sent already.")
         if self.process is not None:
             self.process.feed(data)
+        else:
+            self._early += data
 
     async def close_stdin(self) -> None:
         """End of input; a container's own stays open for the next who attaches."""

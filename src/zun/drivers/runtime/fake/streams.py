@@ -68,8 +68,9 @@ class FakeStreams:
         container = self._find(handle)
         if container.state is SeenState.EXITED:
             raise Conflict("The container has ended; start it before attaching.")
-        session = Session(owns_input=False)
-        session.process = container.process
+        session = Session(owns_input=container.request.stdin_once)
+        if container.process is not None:
+            session.begin(container.process)
         container.sessions.append(session)
         try:
             yield session
