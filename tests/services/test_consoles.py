@@ -41,16 +41,20 @@ async def test_a_token_opens_the_console_of_its_container_once(at: LiveWorld) ->
 
 
 class Hesitant(MemoryStore):
-    """A store that answers only when others had their turn, so that many have read before the first writes."""
+    """A store that answers a read only when five have read, so that all have before the first writes."""
+
+    def __init__(self) -> None:
+        super().__init__(ManualClock())
+        self._all_have_read = asyncio.Barrier(5)
 
     async def get(self, key: str, *, revision: int = 0) -> KeyValue | None:
         found = await super().get(key, revision=revision)
-        await asyncio.sleep(0.01)
+        await self._all_have_read.wait()
         return found
 
 
 async def test_of_those_who_come_with_the_same_token_one_gets_in() -> None:
-    store = Hesitant(ManualClock())
+    store = Hesitant()
     grants = ConsoleGrants(store, ManualClock(), LiveOptions())
     token = await grants.grant(container_uuid="c", project_id="p1", node="n1")
     outcomes = await asyncio.gather(

@@ -183,7 +183,10 @@ async def test_a_lost_local_file_is_made_again_with_a_new_token(
     again = ensure_local_access(file, local, "http://x")
     assert again.token != first.token
     assert mode_of(local) == 0o600
-    assert (await opened(file, clock).authenticate(again.token)).is_admin
+    identity = opened(file, clock)
+    assert (await identity.authenticate(again.token)).is_admin
+    others_could_read_it = accident == "open to others"
+    assert (identity.cached(first.token) is None) is others_could_read_it
 
 
 async def test_an_admin_who_was_shut_out_gets_a_new_token_at_the_next_start(tmp_path: Path, clock: ManualClock) -> None:

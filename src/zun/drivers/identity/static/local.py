@@ -45,11 +45,15 @@ def ensure_local_access(tokens_path: Path, local_path: Path, url: str) -> LocalA
 
 
 def _still_good(tokens_path: Path, local_path: Path) -> LocalAccess | None:
-    if not tokens_path.exists() or not local_path.exists() or not is_private(local_path):
+    """What the file says, when its token is good. A token that others could read is taken away."""
+    if not tokens_path.exists() or not local_path.exists():
         return None
     try:
         access = msgspec.json.decode(local_path.read_bytes(), type=LocalAccess)
     except msgspec.DecodeError:
+        return None
+    if not is_private(local_path):
+        tokens.revoke(tokens_path, access.token)
         return None
     wanted = tokens.hash_of(access.token)
     return access if any(entry.token_sha256 == wanted for entry in tokens.read(tokens_path)) else None

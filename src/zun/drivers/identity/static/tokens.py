@@ -126,6 +126,12 @@ def remove_user(path: Path, name: str) -> None:
     _change(path, removed)
 
 
+def revoke(path: Path, token: str) -> None:
+    """Take one token away; an unknown one is no error."""
+    gone = hash_of(token)
+    _change(path, lambda entries: tuple(entry for entry in entries if entry.token_sha256 != gone))
+
+
 def users(path: Path) -> list[User]:
     """Everybody who may come in, by name. Raises as `read`."""
     found: dict[str, User] = {}
