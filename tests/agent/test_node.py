@@ -33,6 +33,13 @@ async def test_a_node_says_what_containers_may_use(world: World) -> None:
     assert (await info(world)).reports == reports + 2
 
 
+async def test_a_network_that_an_operator_made_is_told_within_seconds(world: World) -> None:
+    await world.start(look_seconds=5.0)
+    world.engine.add_network("shopnet", "10.20.0.0/24")
+    await world.settle(6)
+    assert "shopnet" in [network.name for network in (await info(world)).networks]
+
+
 async def test_a_node_is_alive_while_its_agent_is(world: World) -> None:
     await world.start()
     await world.settle(100)

@@ -115,7 +115,7 @@ class Agent:
         self._reports = remembered.info.reports if remembered.info is not None else 0
         fingerprint = await patiently("asking the engine", self._clock, self._engine.fingerprint)
         await patiently("publishing the node", self._clock, lambda: self._publish(fingerprint))
-        group.create_task(self._publishing(), name="publishing")
+        group.create_task(self._publishing(fingerprint), name="publishing")
         failures = 0
         while True:
             try:
@@ -161,11 +161,16 @@ class Agent:
                 await self._clock.sleep(_RETRY.delay(failures))
                 failures += 1
 
-    async def _publishing(self) -> NoReturn:
+    async def _publishing(self, told: Fingerprint) -> NoReturn:
+        """Tell anew now and then as a sign of life, and at once when the engine offers something else (a network, a runtime)."""
+        told_at = self._clock.monotonic()
         while True:
-            await self._clock.sleep(self._options.publish_seconds)
+            await self._clock.sleep(min(self._options.look_seconds, self._options.publish_seconds))
             try:
-                await self._publish(await self._engine.fingerprint())
+                found = await self._engine.fingerprint()
+                if found != told or self._clock.monotonic() - told_at >= self._options.publish_seconds:
+                    await self._publish(found)
+                    told, told_at = found, self._clock.monotonic()
             except (Unavailable, Timeout) as error:
                 _log.warning("publishing the node: %s", error)
 

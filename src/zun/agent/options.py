@@ -39,6 +39,9 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_seconds: Annotated[
         float, Meta(description="Interval of heartbeats; keep it below a third of the lease.", gt=0, le=60)
     ] = 3.0
+    look_seconds: Annotated[
+        float, Meta(description="Interval of looking whether the engine offers something else.", ge=1, le=3600)
+    ] = 5.0
     publish_seconds: Annotated[float, Meta(description="Interval of the node's account of itself.", ge=1, le=3600)] = (
         60.0
     )
