@@ -41,7 +41,7 @@ async def test_an_identity_service_that_is_away_is_503(api: ApiWorld) -> None:
     api.identity.away = True
     response = await api.member.get(C)
     assert error_of(response) == (503, "service-unavailable")
-    assert response.headers["retry-after"]
+    assert "retry-after" not in response.headers  # python-zunclient falls over it
 
 
 @pytest.mark.parametrize(
