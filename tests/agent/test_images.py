@@ -60,6 +60,9 @@ async def test_a_pull_that_nobody_waits_for_any_more_is_given_up(world: World) -
     await world.ask(intent(3, Verb.DELETE, force=True))
     assert (await world.done("req-3", seconds=30)).message is None
     assert "cut short" in ((await world.done("req-run")).message or "")
+    world.engine.faults.clear()
+    await world.settle()
+    assert APP not in world.engine.images
 
 
 async def test_a_failed_pull_fails_all_who_waited_and_the_next_one_tries_again(world: World) -> None:

@@ -6,7 +6,7 @@ from agent_records import C1, inbox, intent, run_intents, uuid_of
 from agent_world import World
 
 from zun.model.container import Mount, NetRequest
-from zun.model.errors import Conflict, Denied, Invalid, Unavailable
+from zun.model.errors import Conflict, Denied, Invalid, Timeout, Unavailable
 from zun.model.records import Claim, ImageSource, SeenState, Verb
 
 
@@ -231,6 +231,21 @@ async def test_a_failed_creation_is_an_error_and_its_start_is_not_tried(world: W
     await world.ask(intent(3, Verb.START))
     seen = await world.until(SeenState.RUNNING)
     assert seen.error == ""
+
+
+async def test_what_the_engine_made_although_its_answer_got_lost_is_found_again(world: World) -> None:
+    await world.start()
+    for number, verb in ((1, Verb.START), (2, Verb.DELETE)):
+        uuid = uuid_of(number)
+        world.runtime.fail("create", Timeout("No answer."), after=True)
+        await world.wish(inbox(uuid, *run_intents()))
+        assert (await world.done("req-run", uuid)).message == "No answer."
+        assert world.objects(uuid)
+        await world.ask(intent(3, verb), uuid=uuid)
+        assert (await world.done("req-3", uuid)).message is None
+    assert world.only(uuid_of(1)).lives
+    assert world.calls("create") == 2
+    assert world.objects(uuid_of(2)) == []
 
 
 async def test_a_failed_start_is_an_error_and_a_failed_pause_is_not(world: World) -> None:

@@ -195,6 +195,23 @@ async def test_an_interrupted_kill_says_so_and_is_not_repeated(world: World) -> 
     await world.until(SeenState.RUNNING, intent_done=3)
 
 
+async def test_a_kill_whose_success_was_told_is_not_called_interrupted_when_the_journal_lags(world: World) -> None:
+    await world.start()
+    await run(world)
+    hanging = world.engine.faults.hang("kill")
+    await world.ask(intent(3, Verb.KILL, signal="SIGKILL"))
+    await world.settle(1)
+    old = (world.state_dir / "journal").read_bytes()
+    hanging.set()
+    assert (await world.done("req-3")).message is None
+    await world.stop()
+    (world.state_dir / "journal").write_bytes(old)
+    await world.start()
+    await world.settle()
+    assert (await world.done("req-3")).message is None
+    assert world.calls("kill") == 1
+
+
 async def test_an_interrupted_commit_tells_its_image_too(world: World) -> None:
     await world.start()
     await run(world)
