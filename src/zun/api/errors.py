@@ -12,13 +12,12 @@ from zun.api import responses
 from zun.api.exchange import Exchange, exchange_of
 from zun.api.routing import MethodNotAllowed
 from zun.base.ids import new_uuid
-from zun.model.errors import Internal, Unavailable, ZunError
+from zun.model.errors import Internal, ZunError
 from zun.model.microversions import MAXIMUM, MINIMUM, text
 
 _LOG = logging.getLogger(__name__)
 
 VERSION_UNSUPPORTED = "microversion-unsupported"
-_RETRY_SECONDS = "1"
 
 
 class ErrorLayer:
@@ -52,11 +51,8 @@ class ErrorLayer:
             return unauthorized(error.message, self._challenge)
         if isinstance(error, Internal):
             return internal_error(error, exchange)
-        headers = {}
-        if isinstance(error, MethodNotAllowed):
-            headers["Allow"] = error.allow
-        if isinstance(error, Unavailable):
-            headers["Retry-After"] = _RETRY_SECONDS
+        # No Retry-After with a 503: python-zunclient takes it for an argument of its error class and falls over it.
+        headers = {"Allow": error.allow} if isinstance(error, MethodNotAllowed) else {}
         body = error_body(error.http_status, error.code, error.message, exchange)
         if error.code == VERSION_UNSUPPORTED:
             _add_version_help(body["errors"][0], exchange)
