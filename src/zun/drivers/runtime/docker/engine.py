@@ -100,7 +100,7 @@ class Engine:
                 raise from_engine(response.status, _message(raw), doing)
             yield Incoming(response, self.address.url, doing)
         finally:
-            response.close()
+            _abandon(response)
 
     def path(self, path: str) -> str:
         """A path with the agreed version. Raises `Invalid` for one that would mean another call than was written down."""
@@ -148,6 +148,14 @@ class Incoming:
     async def _read(self) -> bytes:
         async with translated(self._url, self._doing, None):
             return await self._response.content.read(PIECE)
+
+
+def _abandon(response: aiohttp.ClientResponse) -> None:
+    """Let go of what is left of an answer, and of a request that the engine does not take any more of."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
 
 
 def _version(text: str) -> tuple[int, int]:
