@@ -77,6 +77,7 @@ def all_routes(h: Handlers) -> list[Route]:
         *_discovery(h),
         *_containers(h),
         *_actions(h),
+        *_changes_around(h),
         *_live(h),
         *_images(h),
         *_operators(h),
@@ -145,6 +146,12 @@ def _actions(h: Handlers) -> list[Route]:
             until=(1, 14),
             either=actions.SecurityGroupForm,
         ),
+    ]
+
+
+def _changes_around(h: Handlers) -> list[Route]:
+    a = h.actions
+    return [
         Route(
             "POST",
             f"{ONE}/network_attach",
