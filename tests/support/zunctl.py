@@ -22,6 +22,7 @@ from zun.cli.client import Client
 from zun.cli.main import main
 
 PATIENCE_SECONDS = 60.0
+_ZUND = (sys.executable, "-c", "import sys; from zun.main import main; sys.exit(main())")
 Answer = Callable[[httpx.Request], httpx.Response]
 
 
@@ -71,15 +72,17 @@ class Service:
         )
         return Finished(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 
-    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        """Start zunctl and let it run."""
-        return subprocess.Popen(
-            command(*arguments),
-            env=self.env(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """Start zunctl and let it run; at the end it is killed if it still does."""
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command(*arguments), env=self.env(), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def env(self) -> dict[str, str]:
         """The environment for zunctl: nothing of ours but what points to the service."""
@@ -95,13 +98,9 @@ def command(*arguments: str) -> list[str]:
 @contextmanager
 def running_service(state_dir: Path, runtime: str, image: str) -> Iterator[Service]:
     """`zund all` as a process on a port of its own, until the context ends."""
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "zun.main", "all", "--runtime", runtime, "--store", "memory",
-            "--state-dir", str(state_dir), "--listen", "127.0.0.1:0",
-        ],
-        stderr=(state_dir / "log").open("wb"),
-    )  # fmt: skip
+    arguments = ["--runtime", runtime, "--store", "memory", "--state-dir", str(state_dir), "--listen", "127.0.0.1:0"]
+    with (state_dir / "log").open("wb") as log:
+        process = subprocess.Popen([*_ZUND, "all", *arguments], stderr=log)
     try:
         wait_for(lambda: b"zund is ready" in (state_dir / "log").read_bytes() or process.poll() is not None)
         assert process.poll() is None, (state_dir / "log").read_text()
@@ -119,6 +118,11 @@ def wait_for(done: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def _take_terminal() -> None:
+    """Make standard input the controlling terminal, so that its signals (a changed size) arrive."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
     """A person at a terminal who runs zunctl."""
 
@@ -129,7 +133,13 @@ class Terminal:
         self.before = termios.tcgetattr(theirs)
         self._theirs = theirs  # kept open, so that what was set on it can still be read at the end
         self.process = subprocess.Popen(
-            command(*arguments), env=service.env(), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+            command(*arguments),
+            env=service.env(),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=_take_terminal,  # noqa: PLW1509 - this process has one thread
         )
         self.seen = b""
 

@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None, *, client: "Client | None" = None) 
     """Run zunctl; the exit code is in `zun.cli.failures`. `client` is for tests."""
     try:
         outcome = cli.main(args=arguments, prog_name="zunctl", standalone_mode=False, obj={"client": client})
-        sys.stdout.flush()
+        print(end="", flush=True)  # what cannot be written is noticed here
         return outcome if isinstance(outcome, int) else 0
     except Interrupted as interrupted:
         return interrupted.exit_code
@@ -127,8 +127,10 @@ def main(arguments: list[str] | None = None, *, client: "Client | None" = None) 
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output went away (`zunctl logs … | head`); that is no error.
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and "_ZUNCTL_COMPLETE" in os.environ:
+            raise
+        # Click leaves with SystemExit when a pipe breaks. Whoever read our output went away (`zunctl logs … | head`); that is no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
