@@ -24,7 +24,11 @@ ZUND = Path(sys.executable).with_name("zund")
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 NEWEST = "container 1.40"
-CONFIG = "[quota]\ncontainers = -1\ncpu = -1\nmemory = -1\ndisk = -1\n"
+CONFIG = (
+    "[quota]\ncontainers = -1\ncpu = -1\nmemory = -1\ndisk = -1\n"
+    "[compute]\ncpu_allocation_ratio = 10000\nram_allocation_ratio = 10000\n"
+)
+"""No limits: neither quota nor the size of a made-up machine is what is measured."""
 
 
 @dataclass(frozen=True)

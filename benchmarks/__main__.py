@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything in about four minutes: `python -m benchmarks [--no-page] [PART…]`. Without names all parts run and the page is written."""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from benchmarks import cli_start, create, idle, others, posts, report
+from benchmarks.rows import Part
+
+PARTS: dict[str, Callable[[Path], Part]] = {
+    "create": lambda bytecode: _asyncio(create.run(bytecode)),
+    "posts": lambda bytecode: _asyncio(posts.run(bytecode)),
+    "accepts": others.accepts,
+    "rest": others.rest,
+    "placements": others.placements,
+    "idle": lambda bytecode: _asyncio(idle.run(bytecode)),
+    "view-memory": others.view_memory,
+    "cli": cli_start.run,
+}
+
+
+def _asyncio(work: object) -> Part:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Run, print, write."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("part", nargs="*", help=f"only these: {', '.join(PARTS)}")
+    parser.add_argument("--no-page", action="store_true", help="leave docs/benchmarks.md as it is")
+    given = parser.parse_args()
+    unknown = [name for name in given.part if name not in PARTS]
+    if unknown:
+        parser.error(f"there is no part {', '.join(unknown)}; parts are {', '.join(PARTS)}")
+    machine, load, found = report.machine(), report.load(), []
+    with tempfile.TemporaryDirectory(prefix="zun-bench-pyc-") as bytecode:
+        for name in given.part or PARTS:
+            begin = time.perf_counter()
+            print(f"==> {name}", end="", file=sys.stderr, flush=True)
+            found.append(PARTS[name](Path(bytecode)))
+            print(f" ({time.perf_counter() - begin:.0f} s)", file=sys.stderr, flush=True)
+    print(report.printed(found))
+    if not given.part and not given.no_page:
+        report.write(found, f"{machine} Load average before the run: {load}.")
+
+
+if __name__ == "__main__":
+    main()
