@@ -36,7 +36,8 @@ class Client:
                     "Accept": "application/json",
                 },
                 timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-                verify=access.verify,
+                # Without TLS nothing is verified; reading the system's certificates would only cost time.
+                verify=access.verify if access.url.startswith("https:") else False,
                 transport=transport,
             )
         except (httpx.InvalidURL, OSError) as error:
