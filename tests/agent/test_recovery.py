@@ -212,6 +212,28 @@ async def test_a_kill_whose_success_was_told_is_not_called_interrupted_when_the_
     assert world.calls("kill") == 1
 
 
+@pytest.mark.parametrize(
+    ("verb", "engine_verb", "ended"), [(Verb.DELETE, "remove", SeenState.GONE), (Verb.STOP, "stop", SeenState.EXITED)]
+)
+async def test_what_was_told_done_stays_done_when_the_journal_lags(
+    world: World, verb: Verb, engine_verb: str, ended: SeenState
+) -> None:
+    await world.start()
+    await run(world, restart_policy=RestartPolicy("always"))
+    hanging = world.engine.faults.hang(engine_verb)
+    await world.ask(intent(3, verb, force=True) if verb is Verb.DELETE else intent(3, verb))
+    await world.settle(1)
+    old = (world.state_dir / "journal").read_bytes()
+    hanging.set()
+    await world.until(ended, intent_done=3)
+    await world.stop()
+    (world.state_dir / "journal").write_bytes(old)
+    await world.start()
+    await world.settle(120)
+    assert await world.state() is ended
+    assert world.calls("start") == 1
+
+
 async def test_an_interrupted_commit_tells_its_image_too(world: World) -> None:
     await world.start()
     await run(world)

@@ -71,7 +71,7 @@ def test_errors_are_exceptions_with_the_servers_words(library: Library, stage: S
         ("containers.run", (), {"image": IMAGE, "nets": [{"port": "p"}]}, "BadRequest", "Neutron"),
         ("containers.run", (), {"image": IMAGE, "nets": [{"network": "nowhere"}]}, "NotFound", "nowhere"),
         ("containers.run", (), {"image": IMAGE, "privileged": True}, "Forbidden", "privileged"),
-        ("containers.run", (), {"image": IMAGE, "security_groups": ["web"]}, "BadRequest", "network service"),
+        ("containers.run", (), {"image": IMAGE, "security_groups": ["web"]}, "BadRequest", "Neutron"),
         ("containers.kill", (name, "SIGNONE"), {}, "BadRequest", "SIGNONE"),
         ("containers.get_archive", (name, "/no/such"), {}, "", "/no/such"),
     ]:
@@ -81,8 +81,8 @@ def test_errors_are_exceptions_with_the_servers_words(library: Library, stage: S
 
 
 def test_a_stranger_token_is_unauthorized(library: Library, stage: Stage) -> None:
-    answer = stage.service.client(token="wrong").get("/v1/containers")
-    assert answer.json()["error"]["code"] == 401
+    with stage.service.client(token="wrong") as http:
+        assert http.get("/v1/containers").json()["error"]["code"] == 401
 
 
 def test_a_container_that_cannot_be_placed_says_why(library: Library, stage: Stage) -> None:

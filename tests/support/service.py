@@ -55,15 +55,28 @@ class Service:
         access = self.state_dir / "local.json"
         if self._port == 0:
             access.unlink(missing_ok=True)
-        command = [ZUND, "all", "--state-dir", self.state_dir, "--listen", f"127.0.0.1:{self._port}"]
-        command += ["--runtime", self.runtime, "--store", self.store, "--config", self._settings]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.begin()
         self._until(access.exists)
         said = json.loads(access.read_text())
         self.url, self.token, self.project = said["url"], said["token"], said["project_id"]
         self._port = int(self.url.rpartition(":")[2])
         self._until(self._healthy)
+
+    def begin(self) -> None:
+        """Start its process, and wait for nothing."""
+        command = [ZUND, "all", "--state-dir", self.state_dir, "--listen", f"127.0.0.1:{self._port}"]
+        command += ["--runtime", self.runtime, "--store", self.store, "--config", self._settings]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def give_time(self, seconds: float) -> None:
+        """Let it run on its own for a while; it may not end by itself."""
+        assert self._process is not None, "the service does not run"
+        try:
+            self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return
+        raise AssertionError(f"zund ended by itself:\n{self.said()}")
 
     def stop(self) -> int:
         """End it as an operator does; its exit code."""

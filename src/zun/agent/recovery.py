@@ -16,7 +16,7 @@ from zun.base.backoff import Backoff
 from zun.base.clock import Clock
 from zun.drivers.runtime.types import Seen
 from zun.model.errors import Timeout, Unavailable, ZunError
-from zun.model.records import Inbox, Observation
+from zun.model.records import Inbox, Observation, SeenState, Verb
 from zun.store.nodelink import InboxBatch, Remembered
 
 T = TypeVar("T")
@@ -67,18 +67,30 @@ def reconcile(
     uuid: str, wanted: Inbox | None, memory: Memory | None, told: Observation | None, objects: list[Seen]
 ) -> Memory:
     """What is known of one container: the journal, completed by what was told and what the engine has."""
-    if memory is None:
+    if memory is None or (told is not None and told.generation > memory.observation.generation):
         memory = _without_journal(uuid, wanted, told, objects)
     elif told is not None and told.generation == memory.observation.generation:
-        # A report can have arrived although the journal's last lines were lost.
-        memory.observation.intent_done = max(memory.observation.intent_done, told.intent_done)
-    if memory.begun is not None and memory.begun.n <= memory.observation.intent_done:
-        memory.begun = None
+        _catch_up(memory, told)
     memory.observation.doing, memory.observation.pulling = 0, False
     for seen in objects:
         if seen.generation == memory.observation.generation:
             memory.observation.runtime_id = seen.handle
     return memory
+
+
+def _catch_up(memory: Memory, told: Observation) -> None:
+    """A report that arrived although the journal's last lines were lost knows more than the journal: that an object is away
+    because it was deleted, say, and did not vanish."""
+    if told.intent_done > memory.observation.intent_done:
+        memory.observation = copy_observation(told)
+    begun = memory.begun
+    if begun is None or begun.n > memory.observation.intent_done:
+        return
+    memory.begun = None
+    if begun.verb is Verb.STOP or (begun.verb is Verb.KILL and told.state is SeenState.EXITED):
+        memory.user_stopped = True
+    elif begun.verb in {Verb.START, Verb.REBOOT}:
+        memory.user_stopped = False
 
 
 def _without_journal(uuid: str, wanted: Inbox | None, told: Observation | None, objects: list[Seen]) -> Memory:
