@@ -25,7 +25,7 @@ def test_create_makes_what_all_its_options_say(shell: Shell, stage: Stage, tmp_p
     shell.good(
         "create", "--name", name, *LIMITS, "--workdir", "/tmp", "--environment", "A=1", "--environment", "B=x y",
         "--label", "tier=web", "--hint", "why=test", "--image-pull-policy", "ifnotpresent", "--restart", "on-failure:3",
-        "--interactive", "--hostname", "host1", "--net", f"network={stage.network}", 
+        "--interactive", "--hostname", "host1", "--net", f"network={stage.network}",
         "--mount", f"type=bind,source={tmp_path}/motd,destination=/etc/motd",
         "--healthcheck", "cmd=true,interval=10s,retries=2,timeout=3s", "--auto-heal", "--entrypoint", "sh -c",
         "--image-driver", "docker", IMAGE, "cat /etc/motd; pwd; echo $A $B; hostname",
