@@ -135,6 +135,41 @@ async def test_resize_gives_what_the_leader_granted(world: World) -> None:
     assert world.calls("update") == 1
 
 
+async def test_containers_without_cpus_of_their_own_stay_off_those_that_are_given_away(world: World) -> None:
+    await world.start(dedicated_cpus="2-3,6")
+    pinned, entry = uuid_of(2), inbox(C1, *run_intents())
+    await world.wish(entry)
+    await world.wish(inbox(pinned, *run_intents(), claim=Claim(millicpus=1000, memory_mib=64, cpuset="6")))
+    await world.until(SeenState.RUNNING)
+    await world.until(SeenState.RUNNING, uuid=pinned)
+    assert world.only().request.cpuset == "0,1,4,5,7"
+    assert world.only(pinned).request.cpuset == "6"
+    entry.claim = Claim(millicpus=2000, memory_mib=1024)
+    entry.intents = [intent(3, Verb.RESIZE, cpu=2.0, memory=1024)]
+    await world.wish(entry)
+    assert (await world.done("req-3")).message is None
+    assert world.only().cpuset == "0,1,4,5,7"
+
+
+async def test_a_refused_start_leaves_a_running_container_as_well_as_it_was(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    await world.ask(intent(3, Verb.START, at=world.clock.now()))
+    result = await world.done("req-3")
+    assert result.message == f"Cannot start container {C1} in Running state."
+    seen = await world.until(SeenState.RUNNING, intent_done=3)
+    assert seen.error == ""
+
+
+async def test_a_start_that_waited_for_a_place_comes_true_with_the_run_before_it(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents(), intent(3, Verb.START)))
+    assert (await world.done("req-3")).message is None
+    seen = await world.until(SeenState.RUNNING, intent_done=3)
+    assert seen.error == ""
+
+
 async def test_commit_says_which_image_it_made(world: World) -> None:
     await world.start()
     await world.wish(inbox(C1, *run_intents()))

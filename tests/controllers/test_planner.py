@@ -87,6 +87,11 @@ def test_nodes_that_are_equally_good_take_turns() -> None:
         (a_node("n1"), a_request(secrets=True), "has no key to seal files and logins for"),
         (a_node("n1"), a_request(memory_mib=8192), "not enough memory (8192 MiB asked, at most 4096 MiB free)"),
         (a_node("n1"), a_request(millicpus=4500), "not enough cpu (4.5 asked, at most 4 free)"),
+        (
+            a_node("n1", cpus=2),
+            a_request(millicpus=2500),
+            "not enough cores (2.5 asked, at most 2 in one machine)",
+        ),
         (a_node("n1"), a_request(disk_gib=5), "its engine cannot bound the disk of a container"),
         (
             a_node("n1", disk_quota=True, disk_gib=3),

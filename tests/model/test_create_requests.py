@@ -64,6 +64,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("image_driver", "None", "docker"),
     ("image_driver", "glance", "glance"),
     ("image_pull_policy", "IfNotPresent", "ifnotpresent"),
+    ("image_pull_policy", "IFNOTPRESENT", "ifnotpresent"),
     ("security_groups", ["a", "b", "a"], ["a", "b"]),
     ("nets", [{"network": "lab", "v4-fixed-ip": "10.9.0.20"}], [NetRequest("lab", v4_fixed_ip="10.9.0.20")]),
     ("nets", [{"port": "p", "v6-fixed-ip": "FD00::1"}], [NetRequest(port="p", v6_fixed_ip="fd00::1")]),

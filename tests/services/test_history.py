@@ -62,6 +62,17 @@ async def test_a_container_that_found_no_host_says_why(desk: Desk) -> None:
     assert action.finish_time is not None
 
 
+async def test_a_start_that_found_no_host_either_has_ended(desk: Desk) -> None:
+    ctx = context()
+    entry = await desk.create()
+    await desk.world.cannot_place(entry.uuid)
+    await desk.service.act(ctx, entry, Verb.START)
+    await desk.world.cannot_place(entry.uuid)
+    action = await desk.service.action(context(), entry.uuid, ctx.request_id)
+    assert (action.action, action.message) == ("start", "There are not enough hosts available.")
+    assert action.finish_time is not None
+
+
 async def test_a_history_outlives_its_container_under_its_uuid(desk: Desk) -> None:
     ctx = context()
     entry = await desk.create(ctx, name="short-lived")

@@ -14,7 +14,7 @@ from zun.agent.operations.job import INTERRUPTED, Job, Steps
 from zun.agent.operations.table import CLEARS_ERROR, OPERATIONS, SHOWN_ON_FAILURE, check_state
 from zun.agent.plan import pending
 from zun.agent.tools import Tools
-from zun.model.errors import Conflict, NotFound, Timeout, ZunError
+from zun.model.errors import WRONG_STATE, Conflict, NotFound, Timeout, ZunError
 from zun.model.records import ActionEvent, ActionResult, Inbox, Intent, Verb
 
 _log = logging.getLogger(__name__)
@@ -65,7 +65,8 @@ class Carrier:
             await self._see(job)
         observation.doing = 0
         if self.cut_short is None and error is not None and intent.verb in SHOWN_ON_FAILURE:
-            observation.error = error.message
+            # What the state table refuses changes nothing: the container is as well as before.
+            observation.error = observation.error if error.code == WRONG_STATE else error.message
         elif error is None and intent.verb in CLEARS_ERROR:
             observation.error = ""
         result = ActionResult(intent.request_id, intent.n, started_at, result=produced, events=steps.events)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from zun.agent.fingerprinting import dedicated_cpus
 from zun.agent.options import AgentOptions
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
@@ -28,10 +29,17 @@ class Engine:
         self._seconds = options.engine_timeout_seconds
         self._slots = asyncio.Semaphore(options.parallel_operations or 4 * (os.cpu_count() or 1))
         self._retry = retry or Backoff(first_seconds=0.25, cap_seconds=4.0, attempts=5)
+        self._dedicated = options.dedicated_cpus
+        self.shared_cpus: str | None = None
+        """The cpus of containers that have none of their own; None: all. Known once the engine has described itself."""
 
     async def fingerprint(self) -> Fingerprint:
-        """What the engine says of itself."""
-        return await self._bounded("describe itself", self._runtime.containers.fingerprint)
+        """What the engine says of itself. Raises `Invalid` when the options name cpus that it lacks."""
+        found = await self._bounded("describe itself", self._runtime.containers.fingerprint)
+        dedicated = set(dedicated_cpus(self._dedicated, found.cpus))
+        shared = [str(cpu) for cpu in range(found.cpus) if cpu not in dedicated]
+        self.shared_cpus = ",".join(shared) if dedicated and shared else None
+        return found
 
     async def inspect(self, handle: str) -> Seen | None:
         """One container now; None when it is not there."""

@@ -14,8 +14,13 @@ _PLAIN_PROJECT = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}")
 
 
-def container_request(inbox: Inbox, memory: Memory, file_paths: dict[int, str]) -> ContainerRequest:
-    """What the engine is asked to make. Limits come from the claim: that is what the leader granted. Raises `Invalid`."""
+def container_request(
+    inbox: Inbox, memory: Memory, file_paths: dict[int, str], shared_cpus: str | None = None
+) -> ContainerRequest:
+    """What the engine is asked to make. Limits come from the claim: that is what the leader granted. Raises `Invalid`.
+
+    `shared_cpus` are those of containers without cpus of their own; None: all.
+    """
     spec, claim = inbox.spec, inbox.claim
     return ContainerRequest(
         uuid=inbox.uuid,
@@ -34,7 +39,7 @@ def container_request(inbox: Inbox, memory: Memory, file_paths: dict[int, str]) 
         privileged=spec.privileged,
         runtime=spec.runtime,
         cpu=claim.millicpus / 1000 if claim.millicpus else None,
-        cpuset=claim.cpuset,
+        cpuset=claim.cpuset or shared_cpus,
         memory_mib=claim.memory_mib or None,
         disk_gib=claim.disk_gib,
         healthcheck=spec.healthcheck,

@@ -25,6 +25,7 @@ PULL_POLICY = one_of(
     "always",
     "ifnotpresent",
     also={"Never": "never", "Always": "always", "IfNotPresent": "ifnotpresent"},
+    fold=True,
 )
 IMAGE_DRIVER = one_of("docker", "glance", also={"None": "docker"})
 

@@ -111,6 +111,10 @@ class Internal(ZunError):
     default_code = ""
 
 
+WRONG_STATE = "invalid-state-exception"
+"""The code of an action that the present state does not allow."""
+
+
 def wrong_state(action: str, uuid: str, state: str) -> Conflict:
     """The refusal of an action in a state that does not allow it, in the words clients know."""
-    return Conflict(f"Cannot {action} container {uuid} in {state} state.", code="invalid-state-exception")
+    return Conflict(f"Cannot {action} container {uuid} in {state} state.", code=WRONG_STATE)

@@ -66,14 +66,17 @@ def text(minimum: int = 0, maximum: int = 0, *, pattern: str = "", whole: bool =
     return Rule(read, f"a string{size}{', ' + hint if hint else ''}", schema)
 
 
-def one_of(*values: str, also: Mapping[str, str] | None = None) -> Rule[str]:
-    """One of `values`; `also` maps further accepted spellings to what they mean."""
+def one_of(*values: str, also: Mapping[str, str] | None = None, fold: bool = False) -> Rule[str]:
+    """One of `values`; `also` maps further accepted spellings to what they mean; `fold`: in any mix of letter cases."""
     meanings = {value: value for value in values} | dict(also or {})
 
     def read(value: Any) -> str:
-        if not isinstance(value, str) or value not in meanings:
+        if not isinstance(value, str):
+            raise ValueError  # noqa: TRY004 - rules speak through ValueError
+        word = value.lower() if fold else value
+        if word not in meanings:
             raise ValueError
-        return meanings[value]
+        return meanings[word]
 
     return Rule(read, "one of " + ", ".join(f"'{v}'" for v in values), {"type": "string", "enum": list(meanings)})
 

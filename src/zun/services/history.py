@@ -84,6 +84,10 @@ class History:
         return place, {result.request_id: result for result in results}
 
 
+_NEED_A_PLACE = frozenset(verb.value for verb in (Verb.CREATE, Verb.START, Verb.REBOOT, Verb.REBUILD))
+"""Actions that end when no node can have the container."""
+
+
 def _merged(line: ActionRecord, result: ActionResult | None, place: Place | None) -> ActionView:
     finish, message = line.finish_time, line.message
     events = [*line.events, *scheduling(line, place)]
@@ -92,7 +96,7 @@ def _merged(line: ActionRecord, result: ActionResult | None, place: Place | None
         events += result.events
     why = next((event.detail for event in events if event.event == SCHEDULE), None)
     failure = place.failure if place is not None and not place.node else None
-    if line.action == Verb.CREATE.value and finish is None and failure is not None and failure.seq >= line.n:
+    if line.action in _NEED_A_PLACE and finish is None and failure is not None and failure.seq >= line.n:
         finish, message, why = failure.at, failure.reason, failure.detail
     return ActionView(
         action=line.action,

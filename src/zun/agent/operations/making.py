@@ -30,7 +30,9 @@ async def make(job: Job, *, with_image: bool = True) -> None:
     with job.steps.step("create"):
         files = job.wanted.files
         paths = await job.tools.files.place(job.uuid, await job.blobs(), files) if files else {}
-        handle = await job.tools.engine.create(container_request(job.wanted, job.memory, paths))
+        handle = await job.tools.engine.create(
+            container_request(job.wanted, job.memory, paths, job.tools.engine.shared_cpus)
+        )
     observation = job.memory.observation
     observation.runtime_id = handle
     observation.state, observation.reason = SeenState.CREATED, ""

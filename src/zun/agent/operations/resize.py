@@ -12,6 +12,6 @@ async def resize(job: Job) -> None:
             job.memory.handle,
             cpu=claim.millicpus / 1000 if claim.millicpus else None,
             memory_mib=claim.memory_mib or None,
-            cpuset=claim.cpuset,
+            cpuset=claim.cpuset or job.tools.engine.shared_cpus,
         )
         await job.look()

@@ -71,8 +71,16 @@ def check_state(uuid: str, intent: Intent, observation: Observation) -> None:
         status = Status.RUNNING
     if status is Status.CREATING and intent.verb in {Verb.START, Verb.REBUILD, Verb.REBOOT, Verb.DELETE}:
         return  # nothing was made yet: these make it, or have nothing to do
+    if _came_true(intent, observation):
+        return
     if not allows(rule, status):
         raise wrong_state(rule.value, uuid, status.value)
+
+
+def _came_true(intent: Intent, observation: Observation) -> bool:
+    """Whether a start was asked for before the object there is was made: it waited for a place, and has come true meanwhile."""
+    made = observation.created_at
+    return intent.verb is Verb.START and made is not None and intent.at <= made
 
 
 def _rule(intent: Intent) -> Action | None:

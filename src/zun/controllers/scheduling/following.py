@@ -103,6 +103,7 @@ def facts_of(node: NodeEntry) -> NodeFacts | None:
         enabled=said.enabled,
         forced_down=said.forced_down,
         zone=said.zone,
+        cpus=info.cpus,
         millicpus=info.millicpus,
         memory_mib=info.memory_mib,
         disk_gib=info.disk_gib,

@@ -100,4 +100,6 @@ def _lacking(counted: Claim, wanted: Claim | None, node: NodeState) -> str:
     more_cpu, free_cpu = wanted.millicpus - counted.millicpus, max(0, node.free_millicpus)
     if wanted.cpuset is None and more_cpu > free_cpu:
         return f"not enough cpu ({more_cpu / 1000:g} more asked, {free_cpu / 1000:g} free)"
+    if wanted.cpuset is None and node.facts.cpus and wanted.millicpus > max(1000 * node.facts.cpus, counted.millicpus):
+        return f"not enough cores ({wanted.millicpus / 1000:g} asked, {node.facts.cpus} there)"
     return ""

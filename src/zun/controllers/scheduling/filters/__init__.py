@@ -7,6 +7,7 @@ A node is counted under the first filter that refuses it, so the counts of an ex
 from zun.controllers.scheduling.filters.address import AddressFilter
 from zun.controllers.scheduling.filters.base import Filter
 from zun.controllers.scheduling.filters.capability import CapabilityFilter
+from zun.controllers.scheduling.filters.cores import CoresFilter
 from zun.controllers.scheduling.filters.cpu import CpuFilter
 from zun.controllers.scheduling.filters.dedicated import DedicatedFilter
 from zun.controllers.scheduling.filters.disk import DiskFilter
@@ -36,6 +37,7 @@ FILTERS: tuple[Filter, ...] = (
     NetworkFilter(),
     SecretsFilter(),
     MemoryFilter(),
+    CoresFilter(),
     CpuFilter(),
     DedicatedFilter(),
     DiskFilter(),

@@ -2,8 +2,11 @@
 """What an operator may set for the Docker runtime."""
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+
+Meta = msgspec.Meta
 
 
 class Swap(StrEnum):
@@ -16,36 +19,46 @@ class Swap(StrEnum):
 class DockerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of one Docker engine. Times in seconds."""
 
-    url: str = ""
-    """`unix:///path` or `tcp://host:port`; empty: the environment's DOCKER_HOST, else unix:///var/run/docker.sock."""
+    url: Annotated[
+        str,
+        Meta(
+            description="unix:///path or tcp://host:port; empty: the environment's DOCKER_HOST, else unix:///var/run/docker.sock."
+        ),
+    ] = ""
 
-    tls_ca: str = ""
-    """File with the certificate authority of a tcp engine; empty: no TLS."""
+    tls_ca: Annotated[str, Meta(description="File with the certificate authority of a tcp engine; empty: no TLS.")] = ""
 
-    tls_cert: str = ""
-    """File with our certificate for a tcp engine."""
+    tls_cert: Annotated[str, Meta(description="File with our certificate for a tcp engine.")] = ""
 
-    tls_key: str = ""
-    """File with our key for a tcp engine."""
+    tls_key: Annotated[str, Meta(description="File with our key for a tcp engine.")] = ""
 
-    connect_seconds: float = 5.0
-    """How long the engine may take to accept a connection."""
+    connect_seconds: Annotated[float, Meta(description="How long the engine may take to accept a connection.")] = 5.0
 
-    call_seconds: float = 60.0
-    """How long an ordinary call may take; a busy engine needs seconds for a start."""
+    call_seconds: Annotated[
+        float,
+        Meta(description="How long an ordinary call may take; a busy engine needs seconds for a start."),
+    ] = 60.0
 
-    commit_seconds: float = 900.0
-    """How long writing an image of a container's file system may take."""
+    commit_seconds: Annotated[
+        float,
+        Meta(description="How long writing an image of a container's file system may take."),
+    ] = 900.0
 
-    idle_seconds: float = 300.0
-    """How long a pull or an archive may stand still before it is given up."""
+    idle_seconds: Annotated[
+        float,
+        Meta(description="How long a pull or an archive may stand still before it is given up."),
+    ] = 300.0
 
-    default_runtime: str = ""
-    """Runtime of containers that ask for none; empty: the engine's own default."""
+    default_runtime: Annotated[
+        str,
+        Meta(description="Runtime of containers that ask for none; empty: the engine's own default."),
+    ] = ""
 
-    swap: Swap = Swap.NONE
-    """Whether containers with a memory limit may swap."""
+    swap: Annotated[Swap, Meta(description="Whether containers with a memory limit may swap.")] = Swap.NONE
 
-    log_mib: int = 64
-    """The engine keeps at most this much of a container's log, in two files; 0: the engine's own setting, whose usual
-    log driver loses bytes that are no text."""
+    log_mib: Annotated[
+        int,
+        Meta(
+            description="The engine keeps at most this much of a container's log, in two files; 0: the engine's own setting, whose usual log driver loses bytes that are no text."
+        ),
+    ] = 64
