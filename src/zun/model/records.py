@@ -6,7 +6,7 @@ Nobody writes another's record. Times are seconds since the epoch, sizes as thei
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,6 +14,13 @@ from zun.model.container import ContainerSpec
 
 MAX_PENDING_INTENTS = 16
 """More intents than this may not wait for a node; the next is refused with 409."""
+
+
+Instant = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
+"""A time that a node tells, up to the year 9999: a node is not believed what no calendar can show."""
+
+Number = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+"""A number that a node tells; larger ones survive neither JSON readers nor the engine's own words."""
 
 
 class Verb(StrEnum):
@@ -149,7 +156,7 @@ class Address(msgspec.Struct, omit_defaults=True, frozen=True):
 
     network: str
     addr: str
-    version: int
+    version: Number
     port: str = ""
     subnet_id: str = ""
     preserve_on_delete: bool = False
@@ -160,26 +167,26 @@ class Observation(msgspec.Struct, omit_defaults=True):
     empty once one of them succeeds. `doing` is the intent in work (0: none), `pulling` whether it fetches its image."""
 
     uuid: str
-    generation: int
+    generation: Number
     state: SeenState
-    intent_done: int = 0
-    doing: int = 0
+    intent_done: Number = 0
+    doing: Number = 0
     pulling: bool = False
     runtime_id: str = ""
-    exit_code: int | None = None
+    exit_code: Number | None = None
     reason: str = ""
     error: str = ""
-    created_at: float | None = None
-    started_at: float | None = None
-    finished_at: float | None = None
+    created_at: Instant | None = None
+    started_at: Instant | None = None
+    finished_at: Instant | None = None
     health: str | None = None
-    restarts: int = 0
+    restarts: Number = 0
     addresses: list[Address] = []
-    ports: list[int] = []
+    ports: list[Number] = []
     image_command: list[str] | None = None
     image_entrypoint: list[str] | None = None
     image_workdir: str | None = None
-    at: float = 0.0
+    at: Instant = 0.0
     v: int = 1
 
 
@@ -187,8 +194,8 @@ class ActionEvent(msgspec.Struct, omit_defaults=True, frozen=True):
     """A step of an action; `result` is `Success`, `Error` or `Interrupted`, None while it runs."""
 
     event: str
-    start_time: float
-    finish_time: float | None = None
+    start_time: Instant
+    finish_time: Instant | None = None
     result: str | None = None
     detail: str | None = None
 
@@ -222,12 +229,12 @@ class ActionResult(msgspec.Struct, omit_defaults=True):
     """
 
     request_id: str
-    n: int
-    start_time: float
-    finish_time: float | None = None
+    n: Number
+    start_time: Instant
+    finish_time: Instant | None = None
     message: str | None = None
     error_code: str = ""
-    error_status: int = 0
+    error_status: Number = 0
     result: dict[str, Any] | None = None
     events: list[ActionEvent] = []
     v: int = 1
@@ -252,15 +259,15 @@ class NodeInfo(msgspec.Struct, omit_defaults=True):
     node: str
     uuid: str
     boot_id: str
-    started_at: float
-    at: float
-    reports: int
-    cpus: int
-    memory_total_mib: int
-    disk_total_gib: int
-    millicpus: int
-    memory_mib: int
-    disk_gib: int
+    started_at: Instant
+    at: Instant
+    reports: Number
+    cpus: Number
+    memory_total_mib: Number
+    disk_total_gib: Number
+    millicpus: Number
+    memory_mib: Number
+    disk_gib: Number
     architecture: str = ""
     os_type: str = ""
     os: str = ""
@@ -272,8 +279,8 @@ class NodeInfo(msgspec.Struct, omit_defaults=True):
     default_runtime: str = ""
     capabilities: list[str] = []
     networks: list[NetworkInfo] = []
-    dedicated_cpus: list[int] = []
-    shared_cpus: list[int] = []
+    dedicated_cpus: list[Number] = []
+    shared_cpus: list[Number] = []
     disk_quota_supported: bool = False
     v: int = 1
 
@@ -330,10 +337,10 @@ class ImageObservation(msgspec.Struct, omit_defaults=True):
     uuid: str
     state: str
     image_id: str = ""
-    size: int = 0  # bytes
+    size: Number = 0  # bytes
     error: str = ""
     progress: str = ""
-    at: float = 0.0
+    at: Instant = 0.0
     v: int = 1
 
 

@@ -26,7 +26,7 @@ def encode(record: msgspec.Struct, *, over: bytes | None = None) -> bytes:
         return _ENCODER.encode(record)
     try:
         old = _ANY.decode(over)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _damaged(type(record)) from error
     if not _has_unknown(record, old):
         return _ENCODER.encode(record)
@@ -37,7 +37,7 @@ def decode(kind: type[T], raw: bytes) -> T:
     """The record in `raw`. Raises `Internal`, naming the kind of record, when it is damaged."""
     try:
         return cast(T, _decoder(kind).decode(raw))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:  # nested too deeply: nobody of ours wrote that
         raise _damaged(kind) from error
 
 

@@ -3,11 +3,13 @@
 
 from collections.abc import Callable, Iterator
 
+from zun.model.records import Observation
 from zun.model.status import Derived, derive_status
 from zun.store import keys
 from zun.store.view_entries import ABSENT, ContainerEntry
 from zun.store.view_feed import Change
 from zun.store.view_index import Index
+from zun.store.view_reports import check_report
 
 Raw = tuple[bytes, int]
 """A value with the revision it was written at."""
@@ -106,7 +108,9 @@ class Containers:
         return self.changed(entry, at)
 
     def observation(self, node: str, uuid: str, raw: bytes | None, at: int) -> list[Change]:
-        """A node wrote, or (None) dropped, what it sees."""
+        """A node wrote, or (None) dropped, what it sees. Raises `Internal` for what cannot be believed; nothing changes then."""
+        if raw is not None:
+            check_report(Observation, uuid, raw)
         held = (raw, at) if raw is not None else NOTHING
         entry = self._entries.get(uuid)
         if entry is None or entry.node != node:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 from zun.model.errors import Internal
-from zun.model.records import ActionResult, NodeInfo, NodeRecord, RegistryRecord
+from zun.model.records import ActionResult, ImageObservation, NodeRecord, RegistryRecord
 from zun.store import keys
 from zun.store.codec import decode
 from zun.store.interface import Event
@@ -13,6 +13,7 @@ from zun.store.view_containers import NOTHING, Containers, Raw, Strays
 from zun.store.view_entries import ABSENT, HeldImage, NodeEntry
 from zun.store.view_expect import Expectations
 from zun.store.view_feed import Change
+from zun.store.view_reports import check_report, read_info
 
 _LOG = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ class ViewState:
             case "s":
                 return self.containers.observation(node, ident, raw, at)
             case "e":
-                self._result(ident, raw)
+                self._result(node, ident, raw)
             case "i":
                 return self._image_observation(node, ident, raw, at)
             case "info":
@@ -140,17 +141,18 @@ class ViewState:
                 return self._heartbeat(node, raw, at)
         return []
 
-    def _result(self, ident: str, raw: bytes | None) -> None:
+    def _result(self, node: str, ident: str, raw: bytes | None) -> None:
         uuid, _, request_id = ident.partition("/")
         waiting = self._expectations.wanted(uuid, request_id)
-        if raw is None or not waiting:
+        entry = self.containers.get(uuid) if waiting else None
+        if raw is None or entry is None or entry.node != node:  # only the node of its place speaks for a container
             return
         result = decode(ActionResult, raw)
         for expectation in waiting:
             expectation.offer(result)
 
     def _node_info(self, name: str, raw: bytes | None, at: int) -> list[Change]:
-        info = decode(NodeInfo, raw) if raw is not None else None
+        info = read_info(name, raw) if raw is not None else None
         node = self._node(name)
         node.info, node.info_revision = info, at if info else 0
         return self._node_changed(node, node.alive, at)
@@ -191,6 +193,8 @@ class ViewState:
         return [Change("image", uuid, None, at, deleted=image is None)]
 
     def _image_observation(self, node: str, uuid: str, raw: bytes | None, at: int) -> list[Change]:
+        if raw is not None:
+            check_report(ImageObservation, uuid, raw)
         held = (raw, at) if raw is not None else NOTHING
         image = self.images.get(uuid)
         if image is None or image.node != node:

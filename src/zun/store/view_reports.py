@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What nodes tell, looked at before the view takes it in.
+
+A node may be broken or captured. It may say what it likes of its own containers, but its words must not stop those who read them:
+lists, metrics and the leader decode every report, and one that cannot be read would end them again and again.
+"""
+
+from zun.model.errors import Internal
+from zun.model.records import ImageObservation, NodeInfo, Observation
+from zun.store.codec import decode
+
+
+def check_report(kind: type[Observation] | type[ImageObservation], uuid: str, raw: bytes) -> None:
+    """Raises `Internal` unless `raw` is a readable report about `uuid`."""
+    if decode(kind, raw).uuid != uuid:
+        raise Internal("A node's report tells of something else than its key; it is not believed.")
+
+
+def read_info(node: str, raw: bytes) -> NodeInfo:
+    """The node's account of itself. Raises `Internal` for one that cannot be read, or that speaks for another node."""
+    info = decode(NodeInfo, raw)
+    if info.node != node:
+        raise Internal(f"Node {node} gives itself out as node {info.node[:64]!r}; it is not believed.")
+    return info
