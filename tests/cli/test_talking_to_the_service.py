@@ -9,7 +9,7 @@ import pytest
 
 from support.zunctl import Answer, refusal, run_here, scripted
 from zun.cli.failures import Failure, Lost
-from zun.cli.watch import Event, follow, read_events
+from zun.cli.watch import Event, follow, read_events, views
 
 ONE = {
     "uuid": "0a1b2c3d-0000-4000-8000-000000000001", "name": "web", "image": "nginx", "status": "Running", "task_state": None,
@@ -162,3 +162,14 @@ def test_a_service_that_stays_away_ends_the_following() -> None:
 def test_a_refused_watch_is_not_tried_again() -> None:
     with pytest.raises(Failure, match="not yours"):
         list(follow(scripted(lambda _: refusal(403, "not yours")), sleep=lambda _: None))
+
+
+@pytest.mark.parametrize(("project", "asked"), [("p1", None), ("p2", "True")])
+def test_waiting_for_somebody_elses_container_watches_all_projects(project: str, asked: str | None) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/watch":
+            assert request.url.params.get("all_projects") == asked
+            return httpx.Response(200, text='id: 1\nevent: deleted\ndata: {"uuid": "u"}\n\n')
+        return httpx.Response(200, json=ONE | {"project_id": project})
+
+    assert next(views(scripted(answer), "u")) is None

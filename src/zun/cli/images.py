@@ -9,6 +9,7 @@ from zun.cli import output as printing
 from zun.cli.changing import split_reference
 from zun.cli.failures import NOT_FOUND, Failure
 from zun.cli.invocation import Several, client_of, output_option
+from zun.cli.words import size
 
 
 @click.group()
@@ -27,8 +28,12 @@ def list_(ctx: click.Context, output: str, *, quiet: bool) -> None:
         for item in found:
             click.echo(item["uuid"])
     elif not printing.show(found, output):
-        rows = [[item["repo"], item["tag"], item["size"], item["host"], item["uuid"]] for item in found]
+        rows = [[item["repo"], item["tag"], _size(item["size"]), item["host"], item["uuid"]] for item in found]
         printing.table(["REPOSITORY", "TAG", "SIZE", "HOST", "ID"], rows)
+
+
+def _size(text: str | None) -> str | None:
+    return size(float(text)) if text and text.isdigit() else text
 
 
 @images.command()

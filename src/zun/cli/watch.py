@@ -100,13 +100,16 @@ def follow(
 
 def views(client: Client, uuid: str, *, deadline: Deadline | None = None) -> Iterator[Container | None]:
     """The container now, again after every change and sign of life; None when it is gone. Ends at the deadline."""
-    current: Container | None = None
-    for event in follow(client, container=uuid, deadline=deadline):
+    current = _look(client, uuid)
+    own = client.access.project_id
+    # An administrator may wait for somebody else's container, whose events come only to who asks for all projects.
+    foreign = current is not None and bool(own) and current.get("project_id") != own
+    for event in follow(client, container=uuid, all_projects=foreign, deadline=deadline):
         if event.kind == "changed":
             current = event.data["container"]
         elif event.kind == "deleted":
             current = None
-        elif event.kind in ("ready", "reset"):
+        else:
             current = _look(client, uuid)
         yield current
 
