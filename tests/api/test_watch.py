@@ -70,6 +70,24 @@ async def watch(client: httpx.AsyncClient, query: str = "", **headers: str) -> A
         yield Events(response)
 
 
+@asynccontextmanager
+async def never_resting(at: Served) -> AsyncIterator[None]:
+    """Another project in which something changes all the time, much more often than there are signs of life."""
+    uuid = await at.api.running(at.api.other)
+
+    async def change() -> None:
+        while True:
+            await at.api.world.sees(uuid, SeenState.RUNNING, exit_code=None)
+            await asyncio.sleep(0.001)
+
+    async with asyncio.TaskGroup() as tasks:
+        changing = tasks.create_task(change())
+        try:
+            yield
+        finally:
+            changing.cancel()
+
+
 async def test_a_watch_says_where_it_begins_and_then_what_changes(at: Served) -> None:
     async with watch(at.reader) as events:
         name, data, revision = await events.next()
@@ -191,6 +209,20 @@ async def test_a_watcher_whose_token_is_taken_away_is_let_go(lively: Served) -> 
         await events.next()
         del lively.api.identity.callers["reader"]
         assert await events.ended()
+
+
+async def test_a_watcher_whose_token_is_taken_away_is_let_go_although_others_never_rest(lively: Served) -> None:
+    async with never_resting(lively), watch(lively.reader) as events:
+        await events.next()
+        del lively.api.identity.callers["reader"]
+        assert await events.ended()
+
+
+async def test_there_are_signs_of_life_although_others_never_rest(lively: Served) -> None:
+    async with never_resting(lively), watch(lively.reader) as events:
+        await events.next()
+        for _ in range(3):
+            assert (await events.block())[0].startswith(":")
 
 
 async def test_a_watch_ends_when_the_service_stops(at: Served) -> None:

@@ -7,7 +7,7 @@ Its id is a revision of the store; whoever comes back with it misses nothing.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated
 
 import msgspec
@@ -120,16 +120,19 @@ class WatchHandlers:
         self, call: Call, scope: _Scope, subscription: Subscription, first: bytes
     ) -> AsyncIterator[bytes]:
         yield first or _HEARTBEAT
+        loop = asyncio.get_running_loop()
+        sign_at = loop.time() + self._options.heartbeat_seconds
         while True:
-            try:
-                async with asyncio.timeout(self._options.heartbeat_seconds):
+            changes: list[Change] = []
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(sign_at):
                     changes = await subscription.batch()
-            except TimeoutError:
+            if loop.time() >= sign_at:  # also where somebody's changes never pause
                 if not await self._still_welcome(call, scope):
                     return
                 yield _HEARTBEAT
-                continue
-            if not self._policy.allows(call.caller, scope.rule):
+                sign_at = loop.time() + self._options.heartbeat_seconds
+            elif not self._policy.allows(call.caller, scope.rule):
                 return
             for piece in self._rendered(call, scope, changes):
                 yield piece
