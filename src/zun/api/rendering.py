@@ -64,7 +64,7 @@ class ContainerViewer:
             if len(self._items) > self._max_items:
                 self._items.popitem(last=False)
         elif now >= item.until:
-            self._set_detail(item, entry, now)
+            self._set_detail(item, self.snapshot(entry), now)
         return item
 
     def listed(self, entries: list[ContainerEntry], caller: Caller) -> tuple[bytes, float]:
@@ -88,19 +88,22 @@ class ContainerViewer:
         return b'%b,"links":%b}' % (item.body[:-1], encode(links(base_url, "containers", entry.uuid))), item.until
 
     def _encoded(self, entry: ContainerEntry, hidden: Hidden, revision: int, now: float) -> Item:
-        item = Item(revision, encode(container_view(self.snapshot(entry), hidden))[:-1])
-        self._set_detail(item, entry, now)
+        shot = self.snapshot(entry)
+        item = Item(revision, encode(container_view(shot, hidden))[:-1])
+        self._set_detail(item, shot, now)
         return item
 
-    def _set_detail(self, item: Item, entry: ContainerEntry, now: float) -> None:
-        text, item.until = self.detail(entry, now)
+    @staticmethod
+    def _set_detail(item: Item, shot: Snapshot, now: float) -> None:
+        text, item.until = _detail(shot, now)
         item.body = b'%b,"status_detail":%b}' % (item.head, encode(text))
 
-    def detail(self, entry: ContainerEntry, now: float) -> tuple[str | None, float]:
-        """The `status_detail` of a container, and until when. What a node last saw means nothing once it is lost."""
-        if self._view.derive(entry).status is Status.UNKNOWN:
-            return None, NEVER
-        return status_detail(self.snapshot(entry).seen, now)
+
+def _detail(shot: Snapshot, now: float) -> tuple[str | None, float]:
+    """The `status_detail` of a container, and until when. What a node last saw means nothing once it is lost."""
+    if shot.derived.status is Status.UNKNOWN:
+        return None, NEVER
+    return status_detail(shot.seen, now)
 
 
 def links(base_url: str, collection: str, ident: str) -> list[dict[str, str]]:
