@@ -32,6 +32,8 @@ class Page(msgspec.Struct, frozen=True):
     route: str
     headers: list[tuple[bytes, bytes]]
     body: bytes
+    cost: int = 0
+    """Bytes of memory it takes, its key included: a client may ask with a query as long as it likes."""
 
 
 class PageCacheLayer:
@@ -95,21 +97,27 @@ class PageCacheLayer:
             if message["type"] == "http.response.start":
                 status, headers = message["status"], list(message["headers"])  # before outer layers add theirs
             elif exchange.keep is not None and not message.get("more_body") and status == 200:
-                self._put(key, Page(exchange.keep, exchange.version, exchange.route, headers, message["body"]))
+                body = message["body"]
+                page = Page(exchange.keep, exchange.version, exchange.route, headers, body, _cost(key, body))
+                self._put(key, page)
             await send(message)
 
         return record
 
     def _put(self, key: Key, page: Page) -> None:
         self._drop(key)
-        if len(page.body) + _OVERHEAD_BYTES > self._max_bytes:
+        if page.cost > self._max_bytes:
             return
         self._pages[key] = page
-        self._bytes += len(page.body) + _OVERHEAD_BYTES
+        self._bytes += page.cost
         while self._bytes > self._max_bytes:
             self._drop(next(iter(self._pages)))
 
     def _drop(self, key: Key) -> None:
         page = self._pages.pop(key, None)
         if page is not None:
-            self._bytes -= len(page.body) + _OVERHEAD_BYTES
+            self._bytes -= page.cost
+
+
+def _cost(key: Key, body: bytes) -> int:
+    return _OVERHEAD_BYTES + len(body) + sum(len(part) for part in key if isinstance(part, bytes | str))
