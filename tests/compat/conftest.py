@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from compat.clients import BIN, Host, Library, Shell, client_host, environment
-from compat.stage import Stage
 from support import docker_engine
 from support.keystone import keystone
 from support.service import Service, service
+from support.stage import Stage
 
 NETWORK = "zun-test-compat"
 

@@ -7,8 +7,8 @@ import tarfile
 import pytest
 
 from compat.clients import Library
-from compat.stage import FOREVER, IMAGE, Stage
 from support.service import eventually
+from support.stage import FOREVER, IMAGE, Stage
 
 VERSIONS = [f"1.{minor}" for minor in range(1, 41)]
 

@@ -11,9 +11,9 @@ import pytest
 
 from compat.clients import BIN, Shell
 from compat.covering import covered, covers
-from compat.stage import FOREVER, IMAGE, Stage
 from support import docker_engine
 from support.service import eventually
+from support.stage import FOREVER, IMAGE, Stage
 
 LIMITS = ("--memory", 32, "--cpu", 0.1)
 

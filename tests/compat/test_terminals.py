@@ -15,7 +15,7 @@ import pytest
 
 from compat.clients import BIN
 from compat.covering import covers
-from compat.stage import IMAGE, Stage
+from support.stage import IMAGE, Stage
 
 SHELLS = {"zun": [str(BIN / "zun")], "openstack": [str(BIN / "openstack"), "appcontainer"]}
 EnvironmentOf = Callable[[str], dict[str, str]]

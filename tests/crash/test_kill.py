@@ -27,7 +27,7 @@ def docker_house(tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_fifty_lives_on_a_real_engine_survive_a_service_that_is_killed(docker_house: Service, seed: int) -> None:
     storm = Storm(docker_house, seed, customers=6, body=BODY)
     accounts = storm.rage(50, calm=(0.2, 2.5), prefix="life")
@@ -36,11 +36,11 @@ def test_fifty_lives_on_a_real_engine_survive_a_service_that_is_killed(docker_ho
     judge_engine(docker_house, accounts, found)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_records_survive_many_more_kills_although_the_engine_dies_too(tmp_path: Path, seed: int) -> None:
     with service(tmp_path / "state", runtime="fake", settings=UNLIMITED) as house:
         storm = Storm(house, seed, customers=8, body=BODY)
-        accounts = [a for turn in range(4) for a in storm.rage(50, calm=(0.02, 0.4), prefix=f"turn{turn}")]
+        accounts = [a for turn in range(2) for a in storm.rage(50, calm=(0.02, 0.4), prefix=f"turn{turn}")]
         assert storm.kills >= 4
         judge_records(house, accounts)
 
