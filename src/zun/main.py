@@ -2,6 +2,7 @@
 """zund: the service's executable. Parses the command line and leaves the rest to `zun.wiring`."""
 
 import argparse
+import gc
 import os
 import sys
 from pathlib import Path
@@ -89,6 +90,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
 
 
 def _run_all(arguments: argparse.Namespace) -> int:
+    gc.disable()  # what starting makes is kept, not garbage; wiring enables it when all is assembled
     from zun import config, wiring  # noqa: PLC0415
 
     settings = config.load(arguments.state_dir, arguments.config, _overrides(arguments))

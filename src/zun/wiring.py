@@ -6,6 +6,7 @@ group; when one of them fails for good the process ends, and the next start goes
 """
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -90,6 +91,8 @@ async def _until_told_to_stop(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         house = await _build(settings, stack)
+        gc.freeze()  # modules and parts live as long as the process: no collection need look at them, and pause requests
+        gc.enable()
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(part(), name=name) for name, part in house.parts.items()]
             _LOG.info("zund is ready on %s; node %s, engine %s", house.url, house.node, house.engine)
