@@ -365,3 +365,18 @@ async def test_a_leader_that_was_replaced_removes_nothing(world: World, fence: F
         await asyncio.wait_for(a_loop(world).run(fence), 5)
     assert stopped.group_contains(LeadershipLost)
     assert world.view.container(doomed.uuid) is not None
+
+
+async def test_a_node_that_tells_nonsense_of_actions_cannot_keep_a_container(world: World, fence: Fence) -> None:
+    await world.node("n1")
+    wished = wish(Verb.CREATE, Verb.START, Verb.DELETE)
+    async with reaping(world, fence):
+        await accepted(world, wished)
+        await world.place(wished.uuid)
+        await world.write(
+            Put(keys.action_result("n1", wished.uuid, "req-1"), b"{"),
+            Put(keys.action_result("n1", wished.uuid, "req-2"), b"[" * 100_000),
+        )
+        await world.node_dies("n1")
+        await gone(world, wished.uuid)
+    assert world.view.usage("p1")[0] == Usage()

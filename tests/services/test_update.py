@@ -240,3 +240,30 @@ async def test_renaming_moves_the_claim_on_a_unique_name(world: World) -> None:
         assert one.record().names == [keys.unique_name(P1, "three")]
         names = [kv.key for kv in (await world.store.range(keys.NAMES)).items]
         assert names == [keys.unique_name(P1, "one"), keys.unique_name(P1, "three")]
+
+
+@pytest.mark.parametrize("told", [b"{", b'{"request_id":5}', b"[" * 100_000])
+async def test_a_node_that_tells_nonsense_of_a_resize_holds_up_nobody(world: World, told: bytes) -> None:
+    async with desk_in(world) as desk:
+        entry, other = await running(desk), await running(desk)
+        ctx = context()
+        await desk.service.resize(ctx, entry, MORE)
+        await leader_decides(world, entry)
+        await world.write(Put(keys.action_result("n1", entry.uuid, ctx.request_id), told))
+        await world.sees(entry.uuid, SeenState.RUNNING)
+        await desk.service.resize(context(), other, MORE)
+        await leader_decides(world, other, "no room")
+        await settled(world, other)
+    assert other.record().spec.memory == 512
+
+
+@pytest.mark.parametrize("status", [-1, 1, 200, 302, 401, 600, 10**9])
+async def test_a_node_cannot_make_the_service_answer_as_it_likes(desk: Desk, status: int) -> None:
+    entry, ctx = await running(desk), context()
+    call = update(desk, ctx, entry)
+    await until_resizing(desk.world, entry)
+    await leader_decides(desk.world, entry)
+    await desk.world.finishes(entry.uuid, ctx.request_id, message="no", error_code="x", error_status=status)
+    await desk.world.sees(entry.uuid, SeenState.RUNNING)
+    with pytest.raises(Conflict, match="no"):
+        await call

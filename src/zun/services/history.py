@@ -13,6 +13,7 @@ from zun.services.finding import Finding
 from zun.services.intents import not_found
 from zun.store import codec, keys
 from zun.store.interface import Store
+from zun.store.results import results_of
 from zun.store.view import View
 
 _STEPS = {ACCEPT: "accept", SCHEDULE: "schedule", "image": "pull", "create": "create", "start": "start"}
@@ -79,9 +80,7 @@ class History:
         place = entry.place() if entry is not None else None
         if place is None or not place.node:
             return place, {}
-        found = await self._store.range(keys.action_results(place.node, uuid))
-        results = [codec.decode(ActionResult, item.value) for item in found.items]
-        return place, {result.request_id: result for result in results}
+        return place, await results_of(self._store, place.node, uuid)
 
 
 _NEED_A_PLACE = frozenset(verb.value for verb in (Verb.CREATE, Verb.START, Verb.REBOOT, Verb.REBUILD))

@@ -20,6 +20,7 @@ from zun.services.intents import Change, Intents
 from zun.services.quotas import moved
 from zun.store import codec, keys
 from zun.store.interface import Put, Store, unchanged
+from zun.store.results import result_of
 from zun.store.view import ContainerEntry, View
 
 _LOG = logging.getLogger(__name__)
@@ -140,12 +141,12 @@ class Settling:
 
     async def _result(self, change: Change, intent: Intent) -> ActionResult | None:
         """What the node did. Its word on the intent may come a moment before its word on how it went."""
-        key = keys.action_result(change.node, change.record.uuid, intent.request_id)
-        found = await self._store.get(key)
+        asked = change.node, change.record.uuid, intent.request_id
+        found = await result_of(self._store, *asked)
         if found is None:
             await self._clock.sleep(_RESULT_SECONDS)
-            found = await self._store.get(key)
-        return codec.decode(ActionResult, found.value) if found is not None else None
+            found = await result_of(self._store, *asked)
+        return found
 
 
 def _waits(entry: ContainerEntry) -> bool:

@@ -23,6 +23,7 @@ from zun.services.options import ContainerOptions
 from zun.services.settling import Settling, change_resources, unsettled
 from zun.store import codec, keys
 from zun.store.interface import Delete, Put, Store, absent
+from zun.store.results import result_of
 from zun.store.view import ContainerEntry, Subscription, View
 from zun.store.view_expect import Expectation
 
@@ -165,9 +166,9 @@ class Updating:
         """What the history says of a resize that is settled."""
         entry = self._view.container(uuid)
         node = entry.node if entry is not None else ""
-        done = await self._store.get(keys.action_result(node, uuid, ctx.request_id))
+        done = await result_of(self._store, node, uuid, ctx.request_id)
         if done is not None:
-            return codec.decode(ActionResult, done.value)
+            return done
         line = await self._store.get(keys.action(uuid, ctx.request_id))
         if line is None:
             return None
@@ -179,6 +180,6 @@ def _failure(result: ActionResult) -> ZunError:
     message = result.message or ""
     if result.error_status == Timeout.status:
         return Timeout(message)
-    if not result.error_status:
+    if result.error_status not in range(400, 600) or result.error_status == 401:  # no such failure; 401 is about tokens
         return Conflict(message)
     return ZunError(message, code=result.error_code, status=result.error_status)

@@ -13,6 +13,7 @@ from zun.model.records import ActionRecord, ActionResult, ContainerRecord, Inbox
 from zun.model.resources import subtract, usage_of
 from zun.store import codec, keys
 from zun.store.interface import Compare, Delete, DeletePrefix, Op, Put, Store, unchanged
+from zun.store.results import results_of
 from zun.store.view import ContainerEntry, View
 
 ACTIONS_IN_LAST = 50
@@ -88,9 +89,7 @@ class Remover:
         node = place.node if place is not None else ""
         results: dict[str, ActionResult] = {}
         if node:
-            for item in (await self._store.range(keys.action_results(node, uuid))).items:
-                result = codec.decode(ActionResult, item.value)
-                results[result.request_id] = result
+            results = await results_of(self._store, node, uuid)
         note = ""
         if verdict is Verdict.REMOVE_AND_LEAVE_ORDER:
             note = f"Node {node} does not report; what it has of the container is removed when it returns."
