@@ -111,6 +111,15 @@ async def test_a_body_that_is_too_large_is_413() -> None:
         assert error_of(response) == (413, "too-large")
 
 
+async def test_an_archive_too_large_for_json_names_the_way_that_has_no_limit() -> None:
+    async with api_world(options=ApiOptions(max_archive_body_bytes=2000)) as api:
+        response = await api.member.post(
+            f"{C}/{await api.running()}/put_archive", json={"path": "/", "data": "A" * 3000}
+        )
+        assert error_of(response) == (413, "too-large")
+        assert "/archive, which has no limit" in response.json()["errors"][0]["title"]
+
+
 async def test_far_too_many_parameters_are_refused(api: ApiWorld) -> None:
     response = await api.member.get(f"{C}?" + "&".join(f"a{n}=1" for n in range(2000)))
     assert error_of(response) == (400, "invalid-value")

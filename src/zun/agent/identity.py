@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who this node is, for ever: its uuid, and the owner id by which it knows its own objects in the engine."""
 
-import os
 from pathlib import Path
 
 import msgspec
 
 from zun.base.ids import canonical_uuid, new_uuid
+from zun.base.private_file import replace_private
 from zun.model.errors import Internal
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -29,15 +29,9 @@ def load_identity(state_dir: Path) -> NodeIdentity:
             raise Internal(
                 f"{path} is damaged. Restore it from a backup; with a new one the node would not know its own containers."
             ) from error
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     uuid = new_uuid()
     identity = NodeIdentity(uuid, uuid)
-    temporary = path.with_name(f"node.json.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(msgspec.json.encode(identity))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    replace_private(path, msgspec.json.encode(identity))
     return identity
 
 

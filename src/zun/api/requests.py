@@ -171,4 +171,7 @@ class Call:
 
     def _too_large(self) -> Invalid:
         limit = self._max_body_bytes
-        return Invalid(f"The body may have at most {limit} bytes here.", code="too-large", status=413)
+        told = f"The body may have at most {limit} bytes here; send less."
+        if limit == self._options.max_archive_body_bytes:
+            told = f"The body may have at most {limit} bytes here; PUT the tar itself to …/containers/ID/archive, which has no limit."
+        return Invalid(told, code="too-large", status=413)

@@ -15,7 +15,7 @@ from zun.model.rules import Rule, integer, list_of, map_of, one_of, text, then
 
 NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 NAME = text(2, 255, pattern=NAME_PATTERN, hint="letters, digits, '_', '.' and '-', beginning with a letter or digit")
-IMAGE = text(2, 255, pattern=r"[a-zA-Z0-9][a-zA-Z0-9_.-]", whole=False, hint="naming an image")
+IMAGE = text(2, 255, pattern=r"[a-zA-Z0-9][a-zA-Z0-9_.-]", whole=False, hint="naming an image, like 'alpine:3.20'")
 HOST = text(1, 255, pattern=r"[a-zA-Z0-9-._]*", hint="letters, digits, '-', '.' and '_'")
 HOSTNAME = text(1, 63, pattern=r"[a-zA-Z0-9-._]*", hint="letters, digits, '-', '.' and '_'")
 SHORT_TEXT = text(1, 255)

@@ -50,7 +50,7 @@ def text(minimum: int = 0, maximum: int = 0, *, pattern: str = "", whole: bool =
         if not isinstance(value, str) or len(value) < minimum or (maximum and len(value) > maximum):
             raise ValueError
         if "\x00" in value or (search is not None and not search(value)):
-            raise ValueError(hint)
+            raise ValueError
         return value
 
     written = pattern or r"[^\x00]*"
