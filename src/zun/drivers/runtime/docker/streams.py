@@ -14,6 +14,7 @@ from zun.drivers.runtime.base import ByteSession
 from zun.drivers.runtime.docker.demultiplex import Demultiplexer
 from zun.drivers.runtime.docker.engine import Engine, Incoming
 from zun.drivers.runtime.docker.hijack import HijackedSession, hijack, let_go
+from zun.drivers.runtime.docker.ps_arguments import checked
 from zun.drivers.runtime.docker.stats import sample
 from zun.drivers.runtime.docker.terminals import Terminals
 from zun.drivers.runtime.docker.upload import Upload
@@ -133,8 +134,8 @@ class DockerStreams:
         await self._engine.call("POST", f"containers/{handle}/resize", "resize the terminal", params=params)
 
     async def top(self, handle: str, ps_args: str | None) -> Top:
-        """Its processes."""
-        params = {"ps_args": ps_args} if ps_args else None
+        """Its processes. Raises `Invalid` for arguments that could show others."""
+        params = {"ps_args": checked(ps_args)} if ps_args and ps_args.strip() else None
         told = await self._engine.call("GET", f"containers/{handle}/top", "list the processes", params=params)
         return Top(titles=told["Titles"], processes=told["Processes"] or [])
 
