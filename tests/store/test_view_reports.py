@@ -16,6 +16,7 @@ from zun.model.records import (
     ImageObservation,
     ImageSource,
     ImageWish,
+    NetworkInfo,
     Observation,
     SeenState,
 )
@@ -98,6 +99,13 @@ async def test_a_node_cannot_give_itself_out_as_another(world: World) -> None:
     honest = await world.node("n1")
     await world.write(Put(keys.node_info("n2"), codec.encode(node_info("n1"))))
     assert [node.info for node in world.view.nodes() if node.info is not None] == [honest]
+
+
+async def test_a_subnet_that_is_none_is_not_believed(world: World) -> None:
+    honest = await world.node("n1")
+    lying = node_info("n1", networks=[NetworkInfo("1", "lab", subnets=["10.9.0.0/24", "nonsense"])])
+    await world.write(Put(keys.node_info("n1"), codec.encode(lying)))
+    assert [node.info for node in world.view.nodes()] == [honest]
 
 
 async def test_only_the_node_of_its_place_ends_the_wait_for_an_action(world: World) -> None:

@@ -5,6 +5,8 @@ A node may be broken or captured. It may say what it likes of its own containers
 lists, metrics and the leader decode every report, and one that cannot be read would end them again and again.
 """
 
+import ipaddress
+
 from zun.model.errors import Internal
 from zun.model.records import ImageObservation, NodeInfo, Observation
 from zun.store.codec import decode
@@ -17,8 +19,14 @@ def check_report(kind: type[Observation] | type[ImageObservation], uuid: str, ra
 
 
 def read_info(node: str, raw: bytes) -> NodeInfo:
-    """The node's account of itself. Raises `Internal` for one that cannot be read, or that speaks for another node."""
+    """The node's account of itself. Raises `Internal` for one that cannot be read or used, or that speaks for another node."""
     info = decode(NodeInfo, raw)
+    try:
+        for network in info.networks:
+            for subnet in network.subnets:
+                ipaddress.ip_network(subnet, strict=False)
+    except ValueError as error:
+        raise Internal(f"Node {node} tells of a subnet that is none; its account of itself is not believed.") from error
     if info.node != node:
         raise Internal(f"Node {node} gives itself out as node {info.node[:64]!r}; it is not believed.")
     return info
