@@ -132,7 +132,7 @@ class OneNode:
 
 async def _build(settings: Settings, stack: AsyncExitStack) -> House:
     clock = SystemClock()
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _prepare(settings.state_dir)
     store = await stack.enter_async_context(_store(settings, clock))
     identity = load_identity(settings.state_dir)
     node = socket.gethostname()
@@ -187,6 +187,20 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
         "api": serving,
     }
     return House(url, node, runtime.name, parts, operation.lifetime.end)
+
+
+def _prepare(state_dir: Path) -> None:
+    """The directory is there and ours to write. Raises `Unavailable`."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Unavailable(
+            f"The state directory {state_dir} cannot be made ({error.strerror}); give another one with --state-dir."
+        ) from error
+    if not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
+        raise Unavailable(
+            f"The state directory {state_dir} cannot be written by this user; change its owner, or give another one with --state-dir."
+        )
 
 
 def _services(
