@@ -21,6 +21,8 @@ memory = -1
 [compute]
 dedicated_cpus = 1
 heal_delay_seconds = 0.2
+[docker]
+log_mib = 0
 """
 
 
