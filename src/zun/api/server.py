@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from zun.api.options import ApiOptions
+from zun.api.request_heads import within
 from zun.model.errors import Unavailable
 
 _BACKLOG = 2048
@@ -53,7 +54,7 @@ async def serve(app: ASGIApp, options: ApiOptions, listening: socket.socket) -> 
     """Serve until cancelled; requests in work get `stop_seconds` to end. The socket is closed at the end."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=within(options.body_timeout_seconds),
         ws="websockets-sansio",
         ws_max_size=_MAX_SOCKET_MESSAGE,
         ws_per_message_deflate=False,
