@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from support.service import Service, eventually
@@ -38,6 +39,13 @@ def test_a_log_is_followed_to_its_end_with_its_channels(stage: Stage) -> None:
     answer = stage.http.get(path, params={"follow": "true", "multiplexed": "true"})
     assert frames(answer.content) == {1: b"out1\nout2\nout3\nend\n", 2: b"err1\nerr2\nerr3\n"}
     assert stage.http.get(path, params={"stderr": "false", "tail": "1"}).content == b"end\n"
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_last_line_without_an_end_is_not_lost(stage: Stage, turn: int) -> None:
+    name = stage.make(command=["sh", "-c", "echo first; sleep 0.5; printf last"])
+    path = f"/v1/containers/{name}/logs/stream"
+    assert stage.http.get(path, params={"follow": "true"}).content == b"first\nlast"
 
 
 def test_a_hundred_megabytes_of_log_are_followed_with_little_memory(stage: Stage) -> None:
