@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from support.records import record
+from support.records import T0, record
 from support.world import World, world_on
 from zun.base.clock import ManualClock
 from zun.model.errors import Timeout
@@ -244,3 +244,20 @@ async def test_places_of_another_transaction_order_are_understood(world: World) 
     await world.write(Delete(keys.container(wished.uuid)), Delete(keys.place(wished.uuid)))
     assert isinstance(world.view, View)
     assert list(world.view.containers(node="n1")) == []
+
+
+async def test_what_a_project_has_is_found_without_reading_what_others_have(world: World) -> None:
+    source = ImageSource("committed.zun.local/p/library/mine:v1", "never")
+    for name in ("p1", "p2", "p3"):
+        wish = ImageWish(f"i-{name}", name, "u", "n1", "mine", "v1", T0, source, committed=True)
+        registry = RegistryRecord(f"r-{name}", name, "u", "mine", "registry.example", T0)
+        await world.write(Put(keys.image(wish.uuid), codec.encode(wish)))
+        await world.write(Put(keys.registry(registry.uuid), codec.encode(registry)))
+    unreadable = b'{"node":"n1","project_id":"p4","committed":true}'
+    await world.write(Put(keys.image("i-p4"), unreadable), Delete(keys.image("i-p2")), Delete(keys.registry("r-p2")))
+    view = world.view
+    assert [image.wish.uuid for image in view.images(committed_by="p1")] == ["i-p1"]
+    assert [registry.uuid for registry in view.registries("p1")] == ["r-p1"]
+    assert view.images(committed_by="p2") == view.images(committed_by="p9") == []
+    assert view.registries("p2") == view.registries("p9") == []
+    assert [registry.uuid for registry in view.registries()] == ["r-p1", "r-p3"]

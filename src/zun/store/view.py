@@ -20,7 +20,7 @@ from zun.store import keys
 from zun.store.codec import decode
 from zun.store.freshness import PROBE_PAUSE_SECONDS, SharedRevision
 from zun.store.interface import Compacted, Event, Store, WatchBatch
-from zun.store.view_entries import COMMITTED, ContainerEntry, ImageEntry, NodeEntry
+from zun.store.view_entries import ContainerEntry, ImageEntry, NodeEntry
 from zun.store.view_expect import Expectation, Expectations
 from zun.store.view_feed import Change, Feed, Subscription
 from zun.store.view_listing import list_differences
@@ -153,11 +153,8 @@ class View:
 
     def images(self, *, committed_by: str | None = None) -> list[ImageEntry]:
         """All wished images, or those a project made of its containers; oldest first."""
-        held = list(self._state.images.values())
-        if committed_by is not None:
-            held = [image for image in held if COMMITTED in image.wish_raw]
+        held = self._state.images.values() if committed_by is None else self._state.images_committed_by(committed_by)
         found = [image.entry() for image in held]
-        found = [image for image in found if committed_by is None or image.wish.project_id == committed_by]
         return sorted(found, key=lambda image: (image.wish.created_at, image.wish.uuid))
 
     def image(self, uuid: str) -> ImageEntry | None:
@@ -167,9 +164,8 @@ class View:
 
     def registries(self, project_id: str | None = None) -> list[RegistryRecord]:
         """Registries (of a project), oldest first."""
-        found = [decode(RegistryRecord, raw) for raw, _ in self._state.registries.values()]
-        mine = [record for record in found if project_id is None or record.project_id == project_id]
-        return sorted(mine, key=lambda record: (record.created_at, record.uuid))
+        found = [decode(RegistryRecord, raw) for raw in self._state.registries_of(project_id)]
+        return sorted(found, key=lambda record: (record.created_at, record.uuid))
 
     def registry(self, uuid: str) -> tuple[RegistryRecord, int] | None:
         """A registry with its revision."""

@@ -13,6 +13,7 @@ from zun.store.view_containers import NOTHING, Containers, Raw, Strays
 from zun.store.view_entries import ABSENT, HeldImage, NodeEntry
 from zun.store.view_expect import Expectations
 from zun.store.view_feed import Change
+from zun.store.view_owned import Owned
 from zun.store.view_reports import check_report, read_info
 
 _LOG = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ class ViewState:
         self._nodes_by_name: list[NodeEntry] | None = None
         self.images: dict[str, HeldImage] = {}
         self.registries: dict[str, Raw] = {}
+        self._committed = Owned()
+        self._registered = Owned()
         self.values: dict[str, Raw] = {}  # quotas and limits, by key
         self.project_revisions: dict[str, int] = {}
         self.any_revision = 0
@@ -107,6 +110,15 @@ class ViewState:
             case "out":
                 return self._strays.get(key)
         return self.values.get(key, NOTHING)
+
+    def images_committed_by(self, project_id: str) -> list[HeldImage]:
+        """The images that a project made of its containers; as quick however many others made."""
+        return [self.images[uuid] for uuid in self._committed.of(project_id)]
+
+    def registries_of(self, project_id: str | None) -> list[bytes]:
+        """The bytes of a project's registries (None: of all)."""
+        uuids = self.registries if project_id is None else self._registered.of(project_id)
+        return [self.registries[uuid][0] for uuid in uuids]
 
     def nodes_by_name(self) -> list[NodeEntry]:
         """All nodes by name; sorted again only when one came or went."""
@@ -186,10 +198,13 @@ class ViewState:
         image = HeldImage(raw, at) if raw is not None else None
         old = self.images.pop(uuid, None)
         if old is not None:
+            self._committed.remove(old.committed_by, uuid)
             self._strays.put(keys.image_observation(old.node, uuid), (old.seen_raw, old.seen_revision))
         if image is not None:
             image.seen_raw, image.seen_revision = self._strays.take(keys.image_observation(image.node, uuid))
             self.images[uuid] = image
+            if image.committed_by:
+                self._committed.add(image.committed_by, uuid)
         return [Change("image", uuid, None, at, deleted=image is None)]
 
     def _image_observation(self, node: str, uuid: str, raw: bytes | None, at: int) -> list[Change]:
@@ -208,8 +223,10 @@ class ViewState:
         project = decode(RegistryRecord, raw or old).project_id if raw or old else None
         if raw is None:
             self.registries.pop(uuid, None)
+            self._registered.remove(project or "", uuid)
         else:
             self.registries[uuid] = (raw, at)
+            self._registered.add(project or "", uuid)
         return [Change("registry", uuid, project, at, deleted=raw is None)]
 
     def _quota(self, project_id: str, raw: bytes | None, at: int) -> list[Change]:
