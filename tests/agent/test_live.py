@@ -55,6 +55,17 @@ async def test_what_is_not_here_is_said_so(world: World) -> None:
             raise AssertionError("it opened")
 
 
+async def test_whoever_prepares_many_commands_pushes_out_only_their_own() -> None:
+    sessions = ExecSessions(LoopClock(), limit=10, idle_seconds=60)
+    sessions.add(C1, "mine")
+    for number in range(100):
+        sessions.add(uuid_of(2), f"theirs-{number}")
+    sessions.check(C1, "mine")
+    sessions.check(uuid_of(2), "theirs-99")
+    with pytest.raises(NotFound):
+        sessions.check(uuid_of(2), "theirs-0")
+
+
 async def test_prepared_commands_are_bounded_and_forgotten() -> None:
     sessions = ExecSessions(LoopClock(), limit=2, idle_seconds=60)
     for name in ("a", "b"):

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prepared commands (execs): whose container each belongs to, bounded in number and forgotten when nobody uses them."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 from zun.base.clock import Clock
 from zun.model.errors import NotFound
 
 
 class ExecSessions:
-    """Exec ids by container. The least recently used goes first when there are too many."""
+    """Exec ids by container. When there are too many, the container that has most loses its least recently used one:
+    nobody can push out what others prepared."""
 
     def __init__(self, clock: Clock, *, limit: int, idle_seconds: float) -> None:
         self._clock = clock
@@ -20,8 +21,9 @@ class ExecSessions:
         """An exec was prepared in container `uuid`."""
         self._expire()
         self._known[exec_id] = (uuid, self._clock.monotonic())
-        while len(self._known) > self._limit:
-            self._known.popitem(last=False)
+        if len(self._known) > self._limit:
+            [(most, _)] = Counter(owner for owner, _ in self._known.values()).most_common(1)
+            del self._known[next(known for known, (owner, _) in self._known.items() if owner == most)]
 
     def check(self, uuid: str, exec_id: str) -> None:
         """Raises `NotFound` unless the exec is known and of that container: an id alone opens nobody else's container."""

@@ -188,3 +188,8 @@ def test_the_address_comes_from_the_options_then_the_environment() -> None:
     for wrong in ("ssh://me@there", "/var/run/docker.sock", "unix://"):
         with pytest.raises(Invalid):
             resolve(DockerOptions(url=wrong), {})
+
+
+def test_no_container_can_use_up_the_machines_processes_unless_its_operator_wants_so() -> None:
+    assert body()["HostConfig"]["PidsLimit"] == DockerOptions().most_processes > 0
+    assert "PidsLimit" not in body(DockerOptions(most_processes=0))["HostConfig"]

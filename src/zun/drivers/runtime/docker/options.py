@@ -56,6 +56,11 @@ class DockerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     swap: Annotated[Swap, Meta(description="Whether containers with a memory limit may swap.")] = Swap.NONE
 
+    most_processes: Annotated[
+        int,
+        Meta(description="How many processes a container may have, lest one use up the machine's; 0: no bound.", ge=0),
+    ] = 4096
+
     log_mib: Annotated[
         int,
         Meta(
