@@ -40,6 +40,20 @@ async def test_too_much_memory_ends_it_and_is_told(harness: DockerHarness) -> No
     assert (seen.exit_code, seen.oom_killed) == (137, True)
 
 
+@pytest.mark.parametrize("tty", [False, True])
+async def test_a_burst_is_followed_to_its_last_line(harness: DockerHarness, tty: bool) -> None:
+    handle = await run(harness, ["seq", "0", "199999"], tty=tty)
+    told = (await log_of(harness, handle, LogQuery(follow=True)))[Channel.STDOUT]
+    assert told.replace(b"\r", b"").split() == [str(number).encode() for number in range(200_000)]
+
+
+async def test_a_followed_tail_begins_where_it_should_and_ends_whole(harness: DockerHarness) -> None:
+    handle = await run(harness, ["sh", "-c", "seq 1 100; seq 101 90000 >&2"])
+    told = await log_of(harness, handle, LogQuery(follow=True, tail=5, timestamps=True))
+    numbers = [int(line.split()[1]) for line in (told[Channel.STDOUT] + told[Channel.STDERR]).splitlines()]
+    assert numbers == list(range(numbers[0], 90_001))
+
+
 async def test_megabytes_without_a_line_break_come_through_whole(harness: DockerHarness) -> None:
     script = "head -c 3000000 /dev/urandom > /tmp/data; cat /tmp/data"
     handle = await run(harness, ["sh", "-c", script + "; sleep 1000000"])

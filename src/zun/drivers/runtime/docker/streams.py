@@ -5,15 +5,15 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
 from zun.drivers.runtime.base import ByteSession
-from zun.drivers.runtime.docker.demultiplex import Demultiplexer
-from zun.drivers.runtime.docker.engine import Engine, Incoming
+from zun.drivers.runtime.docker.engine import Engine
 from zun.drivers.runtime.docker.hijack import HijackedSession, hijack, let_go
+from zun.drivers.runtime.docker.logs import DockerLogs
 from zun.drivers.runtime.docker.ps_arguments import checked
 from zun.drivers.runtime.docker.stats import sample
 from zun.drivers.runtime.docker.terminals import Terminals
@@ -26,7 +26,6 @@ _SETTLING = Backoff(first_seconds=0.005, cap_seconds=0.25, attempts=12)
 
 _ATTACHABLE = frozenset({"created", "running", "paused"})
 _EXEC_ID = re.compile(r"[0-9a-f]{64}")
-_FLAGS = {True: "1", False: "0"}
 _ATTACH = {"stream": "1", "stdin": "1", "stdout": "1", "stderr": "1"}
 
 
@@ -37,32 +36,11 @@ class DockerStreams:
         self._engine = engine
         self._clock = clock
         self._terminals = terminals
+        self._logs = DockerLogs(engine, terminals)
 
-    @asynccontextmanager
-    async def logs(self, handle: str, query: LogQuery) -> AsyncIterator[AsyncIterator[Chunk]]:
+    def logs(self, handle: str, query: LogQuery) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
         """Log output; with `follow` until the container ends."""
-        params = {
-            "stdout": _FLAGS[query.stdout],
-            "stderr": _FLAGS[query.stderr],
-            "follow": _FLAGS[query.follow],
-            "timestamps": _FLAGS[query.timestamps],
-            "tail": "all" if query.tail is None else str(query.tail),
-        }
-        if query.since is not None:
-            params["since"] = f"{query.since:.9f}"
-        parser = Demultiplexer(tty=await self._terminals.of_container(handle))
-        async with (
-            self._engine.stream(
-                "GET",
-                f"containers/{handle}/logs",
-                "read the log",
-                params=params,
-                idle_seconds=None if query.follow else self._engine.options.idle_seconds,
-                answer_seconds=self._engine.options.call_seconds,
-            ) as incoming,
-            aclosing(_chunks(incoming, parser)) as chunks,
-        ):
-            yield chunks
+        return self._logs.open(handle, query)
 
     async def exec_create(self, handle: str, request: ExecRequest) -> str:
         """Prepare a command."""
@@ -182,12 +160,6 @@ class DockerStreams:
                 return int(state["ExitCode"])
             await self._clock.sleep(delay)
         return None
-
-
-async def _chunks(incoming: Incoming, parser: Demultiplexer) -> AsyncGenerator[Chunk, None]:
-    async for piece in incoming.pieces():
-        for chunk in parser.feed(piece):
-            yield chunk
 
 
 def _check_exec(exec_id: str) -> None:
