@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the wish to the engine's words: what a container is made from on this node."""
 
-import hashlib
 import re
 
 from zun.agent.memory import Memory
 from zun.drivers.runtime.types import ContainerRequest, FileMount, NetworkRequest, VolumeMount
 from zun.model.container import NetRequest
 from zun.model.errors import Invalid
+from zun.model.project_space import project_space
 from zun.model.records import Inbox
 
-_PLAIN_PROJECT = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}")
 
 
@@ -77,7 +76,4 @@ def volume_name(project_id: str, name: str) -> str:
         raise Invalid(
             f"{name!r} is no volume name; use at most 100 letters, digits, '_', '.' and '-', beginning with a letter or digit."
         )
-    if _PLAIN_PROJECT.fullmatch(project_id):
-        return f"zun-{project_id}-{name}"
-    # Ids of other forms may hold anything, dashes too: only their digest says where the id ends and the name begins.
-    return f"zun-p{hashlib.sha256(project_id.encode()).hexdigest()[:32]}-{name}"
+    return f"zun-{project_space(project_id)}-{name}"

@@ -4,18 +4,17 @@
 Engines know one name space for all. Without this, whoever commits an image named like a public one would decide what others run.
 """
 
-import hashlib
 import re
 import uuid
 
 from zun.model.errors import NotFound
 from zun.model.image_reference import DEFAULT_DOMAIN, ImageReference, parse
+from zun.model.project_space import project_space
 from zun.store.view import ImageEntry, View
 
 LOCAL_DOMAIN = "committed.zun.local"
 """Registry part of committed images' names; nothing is ever pulled from there."""
 
-_PLAIN_PROJECT = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _UUIDS = uuid.UUID("5a1b2a52-7d9a-4b0e-9a55-3f0d1f1f6c11")
 
 
@@ -23,7 +22,7 @@ def own_reference(project_id: str, repository: str, tag: str | None) -> ImageRef
     """The full name under which a project's image lies on a node. Raises `Invalid` for a malformed name."""
     asked = parse(repository if not tag else f"{repository}:{tag}")
     path = asked.path if asked.domain == DEFAULT_DOMAIN else f"{_path_part(asked.domain)}/{asked.path}"
-    return ImageReference(LOCAL_DOMAIN, f"{_space(project_id)}/{path}", asked.tag)
+    return ImageReference(LOCAL_DOMAIN, f"{project_space(project_id)}/{path}", asked.tag)
 
 
 def image_uuid(project_id: str, node: str, reference: ImageReference) -> str:
@@ -35,7 +34,7 @@ def find(view: View, project_id: str, image: str) -> ImageEntry | None:
     """The project's own image of this name, if it made one. Raises `NotFound` for a name in another project's space."""
     asked = parse(image)
     if asked.domain == LOCAL_DOMAIN:
-        if not asked.path.startswith(f"{_space(project_id)}/"):
+        if not asked.path.startswith(f"{project_space(project_id)}/"):
             raise NotFound(f"There is no image {image}.", code="image-not-found", status=400)
         wanted = asked.canonical()
     elif asked.digest is not None:
@@ -50,12 +49,6 @@ def find(view: View, project_id: str, image: str) -> ImageEntry | None:
         ),
         None,
     )
-
-
-def _space(project_id: str) -> str:
-    if _PLAIN_PROJECT.fullmatch(project_id):
-        return project_id
-    return "p" + hashlib.sha256(project_id.encode()).hexdigest()[:32]
 
 
 def _path_part(domain: str) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from zun.drivers.runtime.base import ByteSession
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
 from zun.model.caller import RequestContext
-from zun.model.errors import Conflict, Denied, Invalid, NotFound, Timeout, Unavailable, wrong_state
+from zun.model.errors import Conflict, Denied, Invalid, NotFound, Timeout, Unavailable, ZunError, wrong_state
 from zun.model.states import Action, Status, allows
 from zun.policy.enforcer import Policy
 from zun.services.consoles import ConsoleGrants
@@ -257,23 +257,20 @@ class LiveService:
 
     async def _bounded(self, entry: ContainerEntry, call: Awaitable[T]) -> T:
         """A node's answer in bounded time. What is missing there although we know it is a conflict, not a 404."""
-        try:
-            async with asyncio.timeout(self._options.node_timeout_seconds):
-                return await call
-        except TimeoutError as error:
-            raise self._silent(entry) from error
-        except NotFound as error:
-            raise Conflict(error.message) from error
+        return await self._answered(entry, call, missing=Conflict)
 
     async def _named(self, entry: ContainerEntry, call: Awaitable[T]) -> T:
         """As `_bounded`, where the caller named something inside the container: if that is missing, the request is wrong."""
+        return await self._answered(entry, call, missing=Invalid)
+
+    async def _answered(self, entry: ContainerEntry, call: Awaitable[T], *, missing: type[ZunError]) -> T:
         try:
             async with asyncio.timeout(self._options.node_timeout_seconds):
                 return await call
         except TimeoutError as error:
             raise self._silent(entry) from error
         except NotFound as error:
-            raise Invalid(error.message) from error
+            raise missing(error.message) from error
 
     async def _steady(self, entry: ContainerEntry, stream: AsyncIterator[T]) -> AsyncIterator[T]:
         """The stream; it must not stall longer than a node may take to answer."""
