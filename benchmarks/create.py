@@ -141,7 +141,7 @@ async def measure(where: House, rounds: int) -> tuple[list[Row], list[dict[str, 
 
 
 def _rows(at_once: int, times: dict[str, list[float]]) -> list[Row]:
-    rows = []
+    rows: list[Row] = []
     for share, target in ((0.5, TARGET), (0.9, None)):
         ours, direct = percentile(times["ours"], share), percentile(times["direct"], share)
         rows.append(
@@ -155,7 +155,22 @@ def _rows(at_once: int, times: dict[str, list[float]]) -> list[Row]:
                 met=ours / direct <= target if target else None,
             )
         )
+    turns = zip(_medians(times["ours"], at_once), _medians(times["direct"], at_once), strict=True)
+    pairs = [(ours / direct, ours - direct) for ours, direct in turns]
+    rows.append(
+        Row(
+            group=rows[0].group,
+            measure=f"{at_once} at a time, added between neighbouring turns, median of {len(pairs)}",
+            ours=f"{percentile([added for _, added in pairs], 0.5) * 1000:+.1f} ms",
+            ratio=f"{percentile([ratio for ratio, _ in pairs], 0.5):.2f}",
+        )
+    )
     return rows
+
+
+def _medians(times: list[float], at_once: int) -> list[float]:
+    """Of each turn."""
+    return [percentile(times[start : start + at_once], 0.5) for start in range(0, len(times), at_once)]
 
 
 def median_steps(timings: list[dict[str, float]]) -> str:

@@ -80,9 +80,9 @@ def machine() -> str:
     )
 
 
-def load() -> str:
-    """What else the machine does."""
-    return f"{os.getloadavg()[0]:.1f}"
+def load() -> float:
+    """How busy the machine was in the last minute; a run by itself makes about 2 of it, much more is other work."""
+    return os.getloadavg()[0]
 
 
 def _cpu() -> str:
