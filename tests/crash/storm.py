@@ -86,6 +86,20 @@ class Customer:
             elif verb == "kill":
                 account.signals -= 1
 
+    def resize(self, account: Account, **limits: Any) -> None:
+        """Change limits; refusals because of the state are fine, and so is a node that was away."""
+        answer = self.ask("POST", f"/v1/containers/{account.uuid}/resize_container", json=limits)
+        assert answer is None or answer.status_code in (202, 409), answer.text if answer is not None else ""
+
+    def make_deletable(self, account: Account) -> None:
+        """A paused container may not be deleted, and what is still on its way may pause it."""
+        deadline = time.monotonic() + AGAIN_SECONDS
+        while (view := self.look(account.uuid)).get("task_state") or view.get("status") == "Paused":
+            assert time.monotonic() < deadline, f"{account} does not come to rest: {view}"
+            if not view["task_state"]:
+                self.act(account, "unpause")
+            time.sleep(_PAUSE)
+
     def delete(self, account: Account) -> None:
         """Delete by force; asks again until it is known."""
         while not account.deleted:
@@ -117,8 +131,10 @@ def _live(customer: Customer, account: Account, body: dict[str, Any]) -> None:
     customer.create(account, body)
     customer.rest(account)
     for _ in range(rng.randint(0, 3)):
-        verb = rng.choice(["stop", "start", "reboot", "pause", "unpause", "kill", "kill"])
-        if verb == "kill":
+        verb = rng.choice(["stop", "start", "reboot", "pause", "unpause", "kill", "kill", "rebuild", "resize"])
+        if verb == "resize":
+            customer.resize(account, memory=rng.randint(8, 64), cpu=rng.choice([0.25, 0.5, 0.75]))
+        elif verb == "kill":
             customer.act(account, verb, signal="USR1")
         elif verb in ("stop", "reboot"):
             customer.act(account, verb, timeout=1)
@@ -126,8 +142,7 @@ def _live(customer: Customer, account: Account, body: dict[str, Any]) -> None:
             customer.act(account, verb)
         customer.rest(account)
     if rng.random() < 0.5:
-        if customer.look(account.uuid).get("status") == "Paused":
-            customer.act(account, "unpause")
+        customer.make_deletable(account)
         customer.delete(account)
 
 
