@@ -22,7 +22,10 @@ class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
         int, msgspec.Meta(description="Largest body of put_archive (base64); the raw endpoint has no limit.", ge=1024)
     ] = 48 * _MIB
     body_timeout_seconds: Annotated[
-        float, msgspec.Meta(description="How long a request's head, and each next piece of its body, may take to arrive.", gt=0)
+        float,
+        msgspec.Meta(
+            description="How long a request's head, and each next piece of its body, may take to arrive.", gt=0
+        ),
     ] = 30.0
     max_connections: Annotated[
         int, msgspec.Meta(description="Most connections served at the same time; more get 503. 0: no bound.", ge=0)
