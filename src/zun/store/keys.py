@@ -22,7 +22,6 @@ IMAGES = VIEW + "i/"  # writer: services (wish), the leader (removes when gone)
 CONSOLES = VIEW + "console/"  # writer: services (with a lease)
 LEADERS = VIEW + "lead/"  # writer: controllers (with a lease)
 TOUCHED = VIEW + "touched/"  # writer: the leader, when nothing else below `v/` changes
-INSTALLATION = VIEW + "installation"  # written once: the id of this installation
 INBOX = ROOT + "in/"  # writer: services, the leader
 BLOBS = ROOT + "blob/"  # writer: the leader; sealed for the node
 STAGE = ROOT + "stage/"  # writer: services; encrypted with the master key, before placement
