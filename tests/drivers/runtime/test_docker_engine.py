@@ -14,6 +14,7 @@ from support.registry import Registry
 from zun.base.ids import new_uuid
 from zun.drivers.runtime.contract_harness import STUBBORN, ended, execute, log_of, output_of, run, said
 from zun.drivers.runtime.types import Channel, ExecRequest, LogQuery, RuntimeEventKind
+from zun.model.errors import Conflict
 
 pytestmark = pytest.mark.docker
 NOTHING = DockerGround(Registry("", ""), "", "", "")
@@ -84,6 +85,18 @@ async def test_a_process_that_does_not_read_makes_the_writer_wait(harness: Docke
         done, _ = await asyncio.wait({pouring}, timeout=0.5)
         assert not done
         pouring.cancel()
+
+
+async def test_a_size_given_before_the_command_begins_is_its_size(harness: DockerHarness) -> None:
+    streams = harness.runtime.streams
+    until_sized = ["sh", "-c", 'until [ "$(stty size 2>/dev/null)" = "37 101" ]; do sleep 0.05; done; echo sized']
+    exec_id = await streams.exec_create(await run(harness), ExecRequest(until_sized, tty=True, stdin=True))
+    await streams.exec_resize(exec_id, width=101, height=37)
+    async with asyncio.timeout(20), streams.exec_start(exec_id) as session:
+        assert b"sized" in (await output_of(session))[Channel.STDOUT]
+        assert await session.exit_code() == 0
+    with pytest.raises(Conflict, match="ended"):
+        await streams.exec_resize(exec_id, width=80, height=24)
 
 
 async def test_a_killed_command_tells_its_signal(harness: DockerHarness) -> None:

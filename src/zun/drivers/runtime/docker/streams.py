@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Live things of a Docker engine: the `Streams` part of the port."""
 
+import asyncio
 import base64
 import binascii
 import json
+import logging
 import re
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -19,12 +22,15 @@ from zun.drivers.runtime.docker.stats import sample
 from zun.drivers.runtime.docker.terminals import Terminals
 from zun.drivers.runtime.docker.upload import Upload
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
-from zun.model.errors import Conflict, Internal, Invalid, NotFound
+from zun.model.errors import Conflict, Internal, Invalid, NotFound, ZunError
+
+_log = logging.getLogger(__name__)
 
 _SETTLING = Backoff(first_seconds=0.005, cap_seconds=0.25, attempts=12)
 """How often the engine is asked for an exit code that it has not written down yet, though the output has ended."""
 
 _ATTACHABLE = frozenset({"created", "running", "paused"})
+_SIZES_REMEMBERED = 1000
 _EXEC_ID = re.compile(r"[0-9a-f]{64}")
 _ATTACH = {"stream": "1", "stdin": "1", "stdout": "1", "stderr": "1"}
 
@@ -37,6 +43,7 @@ class DockerStreams:
         self._clock = clock
         self._terminals = terminals
         self._logs = DockerLogs(engine, terminals)
+        self._sizes: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
     def logs(self, handle: str, query: LogQuery) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
         """Log output; with `follow` until the container ends."""
@@ -72,16 +79,39 @@ class DockerStreams:
             return await self._settled(f"exec/{exec_id}/json", "ask for the command's exit code")
 
         body = {"Detach": False, "Tty": tty}
+        size = self._sizes.pop(exec_id, None)
         streams = await hijack(self._engine, f"exec/{exec_id}/start", "run the command", body=body)
+        # Beside the session: for a command that cannot be started the engine thinks ten seconds about its size.
+        sizing = asyncio.create_task(self._give_size(exec_id, size)) if tty and size else None
         try:
             yield HijackedSession(self._engine, streams, tty=tty, half_close=True, exit_code=exit_code)
         finally:
+            if sizing is not None:
+                sizing.cancel()
+                await asyncio.gather(sizing, return_exceptions=True)
             await let_go(streams[1])
 
     async def exec_resize(self, exec_id: str, *, width: int, height: int) -> None:
-        """Change the size of a command's terminal."""
+        """Change the size of a command's terminal. What has not begun gets it when it begins: the engine would not take it before."""
         _check_exec(exec_id)
-        params = {"w": str(width), "h": str(height)}
+        told = await self._engine.call("GET", f"exec/{exec_id}/json", "show the command")
+        if told["Running"]:
+            await self._resize_exec(exec_id, (width, height))
+        elif told["ExitCode"] is not None:
+            raise Conflict("This command has ended; prepare another.")
+        else:
+            self._sizes[exec_id] = (width, height)
+            while len(self._sizes) > _SIZES_REMEMBERED:
+                self._sizes.popitem(last=False)
+
+    async def _give_size(self, exec_id: str, size: tuple[int, int]) -> None:
+        try:
+            await self._resize_exec(exec_id, size)
+        except ZunError as error:
+            _log.info("The command %s began without the size of its terminal: %s", exec_id, error)
+
+    async def _resize_exec(self, exec_id: str, size: tuple[int, int]) -> None:
+        params = {"w": str(size[0]), "h": str(size[1])}
         await self._engine.call("POST", f"exec/{exec_id}/resize", "resize the command's terminal", params=params)
 
     @asynccontextmanager
