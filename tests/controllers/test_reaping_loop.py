@@ -22,6 +22,7 @@ from zun.model.records import (
     ImageSource,
     ImageWish,
     Inbox,
+    Intent,
     NameClaim,
     Observation,
     SeenState,
@@ -378,5 +379,18 @@ async def test_a_node_that_tells_nonsense_of_actions_cannot_keep_a_container(wor
             Put(keys.action_result("n1", wished.uuid, "req-2"), b"[" * 100_000),
         )
         await world.node_dies("n1")
+        await gone(world, wished.uuid)
+    assert world.view.usage("p1")[0] == Usage()
+
+
+async def test_a_container_that_goes_during_a_resize_gives_all_back_that_it_held(world: World, fence: Fence) -> None:
+    await world.node("n1")
+    wished = wish(Verb.CREATE, Verb.START, Verb.DELETE, spec=spec(memory=100))
+    wished.intents.append(Intent(9, Verb.RESIZE, "req-9", T0, memory=100, memory_before=700))
+    async with reaping(world, fence):
+        await accepted(world, wished)
+        await world.put(keys.quota("p1"), Usage(1, usage_of(wished.spec).millicpus, 700, usage_of(wished.spec).disk))
+        await world.place(wished.uuid)
+        await world.sees(wished.uuid, SeenState.GONE, done=3)
         await gone(world, wished.uuid)
     assert world.view.usage("p1")[0] == Usage()

@@ -17,7 +17,7 @@ from zun.model.container import Mount
 from zun.model.creation import ContainerChanges
 from zun.model.errors import Conflict, QuotaExceeded, ZunError
 from zun.model.records import Limits, Usage
-from zun.model.resources import add, usage_of
+from zun.model.resources import add, held_by
 from zun.services.options import ContainerOptions
 from zun.store import codec, keys
 from zun.store.interface import Compare, Op, Put, Store, TxnResult
@@ -42,7 +42,7 @@ def used(world: World) -> Usage:
     """What the project's containers add up to."""
     total = Usage()
     for entry in world.view.containers(P1):
-        total = add(total, usage_of(entry.record().spec))
+        total = add(total, held_by(entry.record()))
     return total
 
 

@@ -12,7 +12,7 @@ from zun.model.caller import RequestContext
 from zun.model.creation import ContainerChanges
 from zun.model.errors import Conflict, NotFound, QuotaExceeded, Timeout, Unsupported, ZunError
 from zun.model.inbox import inbox_of
-from zun.model.records import ActionRecord, Claim, Inbox, Limits, SeenState, Usage, Verb
+from zun.model.records import ActionRecord, Claim, Inbox, Limits, SeenState, Verb
 from zun.services.options import ContainerOptions
 from zun.store import codec, keys
 from zun.store.interface import Put
@@ -161,7 +161,7 @@ async def test_growth_is_held_against_the_quota_and_shrinking_never(world: World
         assert await world.store.revision() == before
         await world.put(keys.project_limits(P1), Limits(memory=100))
         await desk.service.resize(context(), entry, ContainerChanges(memory=400))
-        assert world.view.usage(P1)[0] == Usage(containers=1, millicpus=1000, memory=400)
+        assert entry.record().spec.memory == 400
 
 
 async def test_one_resize_at_a_time(desk: Desk) -> None:
@@ -180,7 +180,7 @@ async def test_the_next_resize_need_not_wait_until_somebody_has_seen_to_the_one_
     await world.sees(entry.uuid, SeenState.RUNNING)
     await desk.service.resize(context(), entry, ContainerChanges(memory=600))
     assert [intent.memory for intent in entry.record().intents] == [600]
-    assert world.view.usage(P1)[0].memory == 600
+    assert world.view.usage(P1)[0].memory == 1024
 
 
 async def test_an_update_without_news_for_the_node_does_not_wait(desk: Desk) -> None:
@@ -267,3 +267,33 @@ async def test_a_node_cannot_make_the_service_answer_as_it_likes(desk: Desk, sta
     await desk.world.sees(entry.uuid, SeenState.RUNNING)
     with pytest.raises(Conflict, match="no"):
         await call
+
+
+SHRUNK = ContainerChanges(memory=100)
+
+
+async def test_what_a_resize_gives_up_is_free_only_when_the_node_took_it_away(world: World) -> None:
+    async with desk_in(world, limits=Limits(containers=-1, cpu=-1, memory=600, disk=-1)) as desk:
+        entry, ctx = await running(desk), context()
+        await desk.service.resize(ctx, entry, SHRUNK)
+        with pytest.raises(QuotaExceeded):
+            await desk.create(memory=300)
+        await leader_decides(world, entry)
+        await world.finishes(entry.uuid, ctx.request_id)
+        await world.sees(entry.uuid, SeenState.RUNNING)
+        await settled(world, entry)
+        assert world.view.usage(P1)[0].memory == 100
+        await desk.create(memory=300)
+
+
+async def test_resizes_that_fail_give_nobody_more_than_the_quota(world: World) -> None:
+    async with desk_in(world, limits=Limits(containers=-1, cpu=-1, memory=600, disk=-1)) as desk:
+        entry, ctx = await running(desk), context()
+        await desk.service.resize(ctx, entry, SHRUNK)
+        await leader_decides(world, entry)
+        with pytest.raises(QuotaExceeded):
+            await desk.create(memory=300)
+        await world.finishes(entry.uuid, ctx.request_id, message="no", error_code="conflict", error_status=409)
+        await world.sees(entry.uuid, SeenState.RUNNING)
+        await world.until(lambda: entry.record().spec.memory == 512)
+        assert world.view.usage(P1)[0].memory == 512

@@ -21,7 +21,7 @@ from zun.model.records import (
     PlaceFailure,
     SeenState,
 )
-from zun.model.resources import millicpus, subtract, usage_of
+from zun.model.resources import held_by, millicpus, subtract
 from zun.store import codec, keys
 from zun.store.interface import Delete, Op, Put, Store, unchanged
 from zun.store.view import ContainerEntry, View
@@ -131,7 +131,7 @@ class World:
             ops: list[Op] = [
                 Delete(keys.container(uuid)),
                 Delete(keys.place(uuid)),
-                Put(quota, codec.encode(subtract(usage, usage_of(record.spec)))),
+                Put(quota, codec.encode(subtract(usage, held_by(record)))),
                 *[Delete(name) for name in record.names],
             ]
             if place is not None and place.node:

@@ -3,8 +3,10 @@
 
 import math
 
+import msgspec
+
 from zun.model.container import ContainerSpec
-from zun.model.records import Usage
+from zun.model.records import ContainerRecord, Usage, Verb
 
 DEDICATED = "dedicated"
 """The cpu policy of a container that has whole cpus for itself."""
@@ -18,6 +20,22 @@ def millicpus(cpu: float) -> int:
 def usage_of(spec: ContainerSpec) -> Usage:
     """What a container counts in its project's quota."""
     return Usage(containers=1, millicpus=millicpus(spec.cpu), memory=spec.memory, disk=spec.disk)
+
+
+def held_by(record: ContainerRecord) -> Usage:
+    """What a container really holds of its project's quota.
+
+    While a resize is not settled that is the larger of what it had and what it asks for: one that fails gives back what it had,
+    and by then nobody must have taken that.
+    """
+    held = usage_of(record.spec)
+    for intent in record.intents:
+        if intent.verb is Verb.RESIZE:
+            cpu = record.spec.cpu if intent.cpu_before is None else intent.cpu_before
+            memory = record.spec.memory if intent.memory_before is None else intent.memory_before
+            before = usage_of(msgspec.structs.replace(record.spec, cpu=cpu, memory=memory))
+            held = Usage(1, max(held.millicpus, before.millicpus), max(held.memory, before.memory), held.disk)
+    return held
 
 
 def add(one: Usage, other: Usage) -> Usage:

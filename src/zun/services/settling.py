@@ -15,7 +15,7 @@ from zun.base.clock import Clock
 from zun.base.ids import new_request_id
 from zun.model.errors import NotFound, ZunError
 from zun.model.records import ActionRecord, ActionResult, ContainerRecord, Intent, Limits, Usage, Verb
-from zun.model.resources import usage_of
+from zun.model.resources import held_by
 from zun.services.intents import Change, Intents
 from zun.services.quotas import moved
 from zun.store import codec, keys
@@ -34,19 +34,20 @@ def unsettled(record: ContainerRecord) -> list[Intent]:
     return [intent for intent in record.intents if intent.verb is Verb.RESIZE]
 
 
-def change_resources(
-    view: View, change: Change, *, cpu: float | None, memory: int | None, limits: Limits | None
-) -> None:
-    """Give the wish other resources (None: as they are) and the project's usage the difference.
+def change_resources(change: Change, *, cpu: float | None, memory: int | None) -> None:
+    """Give the wish other resources (None: as they are)."""
+    spec = change.record.spec
+    change.record.spec = msgspec.structs.replace(
+        spec, cpu=spec.cpu if cpu is None else cpu, memory=spec.memory if memory is None else memory
+    )
+
+
+def account(view: View, change: Change, before: Usage, limits: Limits | None) -> None:
+    """Count in the project's usage what the changed wish holds, instead of `before`.
 
     Growth is held against `limits` (None: it is not). Raises `QuotaExceeded`.
     """
-    spec = change.record.spec
-    new = msgspec.structs.replace(
-        spec, cpu=spec.cpu if cpu is None else cpu, memory=spec.memory if memory is None else memory
-    )
-    before, after = usage_of(spec), usage_of(new)
-    change.record.spec = new
+    after = held_by(change.record)
     if before == after:
         return
     key = keys.quota(change.record.project_id)
@@ -109,8 +110,10 @@ class Settling:
                 attempt += 1
 
     async def _undo_refused(self, change: Change, intent: Intent, reason: str) -> None:
+        held = held_by(change.record)
         change.record.intents.remove(intent)
-        change_resources(self._view, change, cpu=intent.cpu_before, memory=intent.memory_before, limits=None)
+        change_resources(change, cpu=intent.cpu_before, memory=intent.memory_before)
+        account(self._view, change, held, None)
         key = keys.action(change.record.uuid, intent.request_id)
         found = await self._store.get(key)
         if found is not None:
@@ -121,13 +124,16 @@ class Settling:
 
     async def _look_at_done(self, change: Change, intent: Intent) -> None:
         result = await self._result(change, intent)
+        held = held_by(change.record)
         change.record.intents.remove(intent)
         if result is None or result.message is None:
+            account(self._view, change, held, None)
             return
         if intent.cpu_before is None and intent.memory_before is None:
             _LOG.error("Container %s could not be resized back: %s", change.record.uuid, result.message)
             return
-        change_resources(self._view, change, cpu=intent.cpu_before, memory=intent.memory_before, limits=None)
+        change_resources(change, cpu=intent.cpu_before, memory=intent.memory_before)
+        account(self._view, change, held, None)
         change.record.seq += 1
         back = Intent(
             change.record.seq,

@@ -14,13 +14,14 @@ from zun.model.caller import RequestContext
 from zun.model.creation import ContainerChanges
 from zun.model.errors import Conflict, Timeout, Unsupported, ZunError
 from zun.model.records import ActionRecord, ActionResult, Intent, Limits, NameClaim, Verb
+from zun.model.resources import held_by
 from zun.model.states import Action
 from zun.policy.enforcer import Policy
 from zun.services.intents import Change, Intents, not_found
 from zun.services.limits import effective_limits
 from zun.services.naming import claimed_names, name_taken
 from zun.services.options import ContainerOptions
-from zun.services.settling import Settling, change_resources, unsettled
+from zun.services.settling import Settling, account, change_resources, unsettled
 from zun.store import codec, keys
 from zun.store.interface import Delete, Put, Store, absent
 from zun.store.results import result_of
@@ -110,8 +111,10 @@ class Updating:
             memory_before=record.spec.memory if memory is not None else None,
         )
         limits = effective_limits(self._view, record.project_id, self._defaults)
-        change_resources(self._view, change, cpu=cpu, memory=memory, limits=limits)
+        held = held_by(record)
+        change_resources(change, cpu=cpu, memory=memory)
         change.intend(ctx, intent)
+        account(self._view, change, held, limits)
         return record.seq
 
     async def _rename(self, change: Change, name: str) -> None:

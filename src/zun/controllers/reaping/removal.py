@@ -10,7 +10,7 @@ from zun.controllers.reaping.history import complete
 from zun.controllers.reaping.judging import Verdict, deletion
 from zun.model.inbox import inbox_of
 from zun.model.records import ActionRecord, ActionResult, ContainerRecord, Inbox, Intent, Place, Usage
-from zun.model.resources import subtract, usage_of
+from zun.model.resources import held_by, subtract
 from zun.store import codec, keys
 from zun.store.interface import Compare, Delete, DeletePrefix, Op, Put, Store, unchanged
 from zun.store.results import results_of
@@ -66,7 +66,7 @@ class Remover:
         return Removal(
             uuid=record.uuid,
             project_id=record.project_id,
-            usage=usage_of(record.spec),
+            usage=held_by(record),
             compares=compares,
             ops=tuple(ops),
             before=tuple(_chunks(earlier)),
