@@ -52,6 +52,7 @@ async def test_an_observation_nobody_can_read_leaves_the_container_as_it_was(wor
 @pytest.mark.parametrize(
     "told",
     [
+        b',"reason":"' + b"a" * 300_000 + b'"',
         b',"exit_code":1' + b"0" * 30,
         b',"started_at":1e300',
         b',"started_at":-1',
@@ -59,7 +60,7 @@ async def test_an_observation_nobody_can_read_leaves_the_container_as_it_was(wor
         b',"ports":[9999999999999999999999]',
     ],
 )
-async def test_numbers_nobody_can_show_are_not_believed(world: World, told: bytes) -> None:
+async def test_what_nobody_can_show_or_carry_is_not_believed(world: World, told: bytes) -> None:
     await world.node()
     entry = await world.wish(record())
     await world.running(entry.uuid)

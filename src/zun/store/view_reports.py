@@ -11,9 +11,14 @@ from zun.model.errors import Internal
 from zun.model.records import ImageObservation, NodeInfo, Observation
 from zun.store.codec import decode
 
+MAX_REPORT_BYTES = 256 * 1024
+"""Every API server holds every report in memory and puts it into lists; honest ones have about one kilobyte."""
+
 
 def check_report(kind: type[Observation] | type[ImageObservation], uuid: str, raw: bytes) -> None:
-    """Raises `Internal` unless `raw` is a readable report about `uuid`."""
+    """Raises `Internal` unless `raw` is a readable report about `uuid` of a size that everybody can carry in memory."""
+    if len(raw) > MAX_REPORT_BYTES:
+        raise Internal(f"A node's report has {len(raw)} bytes; more than {MAX_REPORT_BYTES} are not believed.")
     if decode(kind, raw).uuid != uuid:
         raise Internal("A node's report tells of something else than its key; it is not believed.")
 
