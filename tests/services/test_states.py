@@ -40,7 +40,7 @@ _ORDER = [
 ]
 _TABLE = {
     "start": ".x.x......x.",
-    "stop": "..x.........",
+    "stop": "..x..x......",
     "reboot": ".xxx......x.",
     "rebuild": ".xxx......x.",
     "pause": "..x.........",
@@ -50,7 +50,7 @@ _TABLE = {
     "update": ".xxxx.......",
     "resize_container": ".xxxx.......",
     "delete": ".x.x....xxx.",
-    "delete_after_stop": ".xxx....xxx.",
+    "delete_after_stop": ".xxx.x..xxx.",
     "delete_force": "xxxx.xxxxxxx",
 }
 

@@ -74,12 +74,13 @@ class Action(StrEnum):
 _S = Status
 _STARTABLE = frozenset({_S.CREATED, _S.STOPPED, _S.ERROR})
 _RUNNING = frozenset({_S.RUNNING})
+_BETWEEN_RUNS = frozenset({_S.RESTARTING})  # ours: see docs/decisions/0007-a-crash-loop-can-be-stopped.md
 _WITH_FILES = frozenset({_S.CREATED, _S.RUNNING, _S.STOPPED, _S.PAUSED})
 _DELETABLE = frozenset({_S.CREATED, _S.STOPPED, _S.DELETED, _S.DEAD, _S.ERROR})
 
 ALLOWED: dict[Action, frozenset[Status]] = {
     Action.START: _STARTABLE,
-    Action.STOP: _RUNNING,
+    Action.STOP: _RUNNING | _BETWEEN_RUNS,
     Action.REBOOT: _STARTABLE | _RUNNING,
     Action.REBUILD: _STARTABLE | _RUNNING,
     Action.PAUSE: _RUNNING,
@@ -100,7 +101,7 @@ ALLOWED: dict[Action, frozenset[Status]] = {
     Action.ADD_SECURITY_GROUP: _WITH_FILES,
     Action.REMOVE_SECURITY_GROUP: _WITH_FILES,
     Action.DELETE: _DELETABLE,
-    Action.DELETE_AFTER_STOP: _DELETABLE | _RUNNING,
+    Action.DELETE_AFTER_STOP: _DELETABLE | _RUNNING | _BETWEEN_RUNS,
     Action.DELETE_FORCE: frozenset(_S) - {_S.PAUSED},
 }
 
