@@ -86,7 +86,8 @@ class Service:
 
     def env(self) -> dict[str, str]:
         """The environment for zunctl: nothing of ours but what points to the service."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "ZUN_"))}
+        foreign = ("OS_", "ZUN_", "COLUMNS", "LINES")  # xdist sets the width of its own terminal
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         return kept | {"ZUN_STATE_DIR": str(self.state_dir)} | self.environment
 
 
