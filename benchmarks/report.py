@@ -75,7 +75,7 @@ def machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     now = datetime.now(UTC)
     return (
-        f"{now:%Y-%m-%d %H:%M} UTC. {_cpu()}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, Linux {platform.release().partition("-")[0]}, Python "
+        f"{now:%Y-%m-%d %H:%M} UTC. {_cpu()}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, Linux {platform.release().partition('-')[0]}, Python "
         f"{platform.python_version()}, Docker {asyncio.run(_docker_version())}, Zun {__version__}."
     )
 
