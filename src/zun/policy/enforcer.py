@@ -15,13 +15,13 @@ from oslo_config import cfg
 from oslo_policy import policy as oslo
 
 from zun.base.clock import Clock, SystemClock
+from zun.base.watched_file import WatchedFile
 from zun.model.caller import Caller
 from zun.model.errors import Denied, Internal, Invalid
 from zun.policy.options import PolicyOptions
 from zun.policy.rules import BASE_RULES, BY_NAME, NEEDED_ROLES, RULES
 
 _LOG = logging.getLogger(__name__)
-_LOOK_AGAIN_SECONDS = 1.0
 _MAX_ANSWERS = 20_000
 _REMOTE_CHECK = re.compile(r"(?:^|[\s(])https?:")
 
@@ -33,12 +33,10 @@ class Policy:
 
     def __init__(self, options: PolicyOptions | None = None, *, clock: Clock | None = None) -> None:
         self._path = Path(options.policy_file) if options is not None and options.policy_file else None
-        self._clock: Clock = clock if clock is not None else SystemClock()
-        self._stamp = _stamp_of(self._path)
+        self._file = WatchedFile(self._path, clock or SystemClock())
         self._checks, self._enforcer = _load(self._path)
         self._answers: dict[_Answer, bool] = {}
         self._generation = 0
-        self._look_at = self._clock.monotonic() + _LOOK_AGAIN_SECONDS
 
     @property
     def generation(self) -> int:
@@ -101,14 +99,8 @@ class Policy:
         return f"You may not {known.what}: the policy rule {rule} needs {needs}; your token has {has}.{elsewhere}"
 
     def _look_for_changes(self) -> None:
-        now = self._clock.monotonic()
-        if now < self._look_at:
+        if not self._file.changed():
             return
-        self._look_at = now + _LOOK_AGAIN_SECONDS
-        stamp = _stamp_of(self._path)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
         try:
             self._checks, self._enforcer = _load(self._path)
         except Invalid as error:
@@ -117,17 +109,6 @@ class Policy:
         self._answers.clear()
         self._generation += 1
         _LOG.info("The policy file %s was read again.", self._path)
-
-
-def _stamp_of(path: Path | None) -> tuple[int, int, int] | None:
-    """What changes when the file does; None when it is not there."""
-    if path is None:
-        return None
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _load(path: Path | None) -> tuple[dict[str, str], oslo.Enforcer]:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zun.base.clock import Clock
+from zun.base.watched_file import WatchedFile
 from zun.drivers.identity.static import tokens
 from zun.model.caller import Caller
 from zun.model.errors import Denied, Invalid, NotFound
 
 _LOG = logging.getLogger(__name__)
-_LOOK_AGAIN_SECONDS = 1.0
 _MAX_TOKEN_CHARACTERS = 1024
 
 
@@ -26,9 +26,8 @@ class StaticIdentity:
         self._path = path
         self._clock = clock
         self._is_admin = is_admin
-        self._stamp = _stamp_of(path)
+        self._file = WatchedFile(path, clock)
         self._callers = self._load()
-        self._look_at = clock.monotonic() + _LOOK_AGAIN_SECONDS
 
     @property
     def challenge(self) -> str:
@@ -60,14 +59,8 @@ class StaticIdentity:
         """Nothing is held."""
 
     def _look_for_changes(self) -> None:
-        now = self._clock.monotonic()
-        if now < self._look_at:
+        if not self._file.changed():
             return
-        self._look_at = now + _LOOK_AGAIN_SECONDS
-        stamp = _stamp_of(self._path)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
         try:
             self._callers = self._load()
         except (Invalid, NotFound) as error:
@@ -89,12 +82,3 @@ class StaticIdentity:
             project_name=entry.project_name,
             expires_at=entry.expires_at,
         )
-
-
-def _stamp_of(path: Path) -> tuple[int, int, int, int] | None:
-    """What changes when the file, or who may read it, does."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode
