@@ -3,9 +3,11 @@
 
 import argparse
 import gc
+import importlib
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from zun import __version__
 from zun.model.errors import Invalid, ZunError
@@ -33,14 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"zund {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    everything = commands.add_parser("all", help="run the whole service in this process")
-    _common(everything)
-    everything.add_argument("--listen", metavar="HOST:PORT", help="where the API listens (default 127.0.0.1:9517)")
-    everything.add_argument("--runtime", choices=["docker", "fake"], help="the engine (default: as configured, docker)")
-    everything.add_argument(
-        "--store", choices=["sqlite", "memory", "etcd"], help="where state is kept (default sqlite)"
-    )
-    everything.set_defaults(run=_run_all)
+    _add_roles(commands)
 
     config = commands.add_parser("config", help="the configuration file").add_subparsers(
         required=True, metavar="COMMAND"
@@ -67,34 +62,75 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_roles(commands: Any) -> None:
+    everything = commands.add_parser("all", help="run the whole service in this process")
+    _common(everything)
+    _listens(everything)
+    _has_engine(everything)
+    everything.add_argument(
+        "--store", choices=["sqlite", "memory", "etcd"], help="where state is kept (default sqlite)"
+    )
+    everything.set_defaults(run=_run_role, role="all")
+
+    api = commands.add_parser("api", help="serve the API; any number may, over one etcd")
+    _common(api)
+    _listens(api)
+    api.set_defaults(run=_run_role, role="api")
+
+    controller = commands.add_parser("controller", help="place containers and clean up; of any number one leads")
+    _common(controller)
+    controller.set_defaults(run=_run_role, role="controller")
+
+    compute = commands.add_parser("compute", help="run containers on this machine: one node")
+    _common(compute)
+    _has_engine(compute)
+    compute.add_argument(
+        "--node-name", metavar="NAME", help="what the node is called, for good (default: the host name)"
+    )
+    compute.set_defaults(run=_run_role, role="compute")
+
+
+def _listens(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where the API listens (default 127.0.0.1:9517)")
+
+
+def _has_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runtime", choices=["docker", "fake"], help="the engine (default: as configured, docker)")
+
+
 def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state-dir", type=Path, default=default_state_dir(), help="default: %(default)s")
     parser.add_argument("--config", type=Path, help="an INI file; `zund config sample` shows what it may hold")
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
+    """What the command line says over the file."""
+    given = vars(arguments)
     changed: dict[str, dict[str, object]] = {}
-    if arguments.listen:
+    if given.get("listen"):
         host, separator, port = arguments.listen.rpartition(":")
         if not separator or not port.isdigit():
             raise Invalid(f"--listen takes HOST:PORT, for example 127.0.0.1:9517, not {arguments.listen!r}.")
         changed["api"] = {"host": host.strip("[]"), "port": int(port)}
-    if arguments.runtime:
-        changed["runtime"] = {"driver": arguments.runtime}
-    if arguments.store:
-        changed["store"] = {"driver": arguments.store}
+    for name, (section, option) in _OVERRIDES.items():
+        if given.get(name):
+            changed[section] = {option: given[name]}
     return changed
 
 
-# Imports stand inside the commands so that `zund --help` and `zund user add` do not load the whole service.
+_OVERRIDES = {"runtime": ("runtime", "driver"), "store": ("store", "driver"), "node_name": ("compute", "node_name")}
+
+# Imports stand inside the commands so that `zund --help` and `zund user add` do not load the whole service, and a role no other.
 
 
-def _run_all(arguments: argparse.Namespace) -> int:
-    gc.disable()  # what starting makes is kept, not garbage; wiring enables it when all is assembled
-    from zun import config, wiring  # noqa: PLC0415
+def _run_role(arguments: argparse.Namespace) -> int:
+    gc.disable()  # what starting makes is kept, not garbage; `life` enables it when all is assembled
+    from zun import config  # noqa: PLC0415
+    from zun.wiring import life  # noqa: PLC0415
 
     settings = config.load(arguments.state_dir, arguments.config, _overrides(arguments))
-    return wiring.run_all(settings)
+    role = importlib.import_module(f"zun.wiring.role_{arguments.role}")
+    return life.run(settings, role.build)
 
 
 def _print_sample(_: argparse.Namespace) -> int:
@@ -113,9 +149,10 @@ def _check_config(arguments: argparse.Namespace) -> int:
 
 
 def _tokens_path(arguments: argparse.Namespace) -> Path:
-    from zun import config, wiring  # noqa: PLC0415
+    from zun import config  # noqa: PLC0415
+    from zun.wiring.identities import tokens_path  # noqa: PLC0415
 
-    return wiring.tokens_path(config.load(arguments.state_dir, arguments.config))
+    return tokens_path(config.load(arguments.state_dir, arguments.config))
 
 
 def _add_user(arguments: argparse.Namespace) -> int:

@@ -8,8 +8,10 @@ import pytest
 from support.desk import context
 from support.records import node_info, record, spec
 from support.world import World
+from zun.base.ids import new_uuid
 from zun.model.errors import Conflict, Denied, NotFound
 from zun.policy.enforcer import Policy
+from zun.services.node_registration import Newcomer, NodeRegistration
 from zun.services.nodes import BINARY, NodeService
 from zun.services.optimistic import OptimisticWriter
 from zun.store import keys
@@ -21,36 +23,51 @@ ADMIN = context(admin=True)
 def nodes(empty_world: World) -> NodeService:
     """The service in a world without nodes."""
     writer = OptimisticWriter(empty_world.store, empty_world.view, empty_world.clock)
-    return NodeService(empty_world.store, empty_world.view, Policy(), writer, empty_world.clock)
+    return NodeService(empty_world.view, Policy(), writer, empty_world.clock)
 
 
-async def a_node(world: World, nodes: NodeService, name: str) -> None:
+@pytest.fixture
+def registration(empty_world: World) -> NodeRegistration:
+    """What makes nodes known there."""
+    return NodeRegistration(empty_world.store, empty_world.clock)
+
+
+def newcomer(name: str, key: str) -> Newcomer:
+    """A node that asks to be known."""
+    return Newcomer(name, new_uuid(), key)
+
+
+async def a_node(world: World, name: str) -> None:
     """Register it and let it report."""
-    await nodes.register(node_info(name), f"key of {name}")
+    await NodeRegistration(world.store, world.clock).register(newcomer(name, f"key of {name}"))
     await world.put(keys.node_info(name), node_info(name))
     await world.node_returns(name)
 
 
-async def test_a_node_registers_once_and_keeps_its_switches(nodes: NodeService, empty_world: World) -> None:
-    first = await nodes.register(node_info("n1"), "aa")
+async def test_a_node_registers_once_and_keeps_its_switches(
+    nodes: NodeService, registration: NodeRegistration, empty_world: World
+) -> None:
+    first = await registration.register(newcomer("n1", "aa"))
     await nodes.disable(ADMIN, "n1", BINARY, "broken fan")
     revision = empty_world.view.revision
-    again = await nodes.register(node_info("n1"), "aa")
+    again = await registration.register(newcomer("n1", "aa"))
     assert (again.number, again.disabled_reason, empty_world.view.revision) == (first.number, "broken fan", revision)
-    renewed = await nodes.register(node_info("n1"), "bb")
+    renewed = await registration.register(newcomer("n1", "bb"))
     assert (renewed.public_key, renewed.disabled, renewed.created_at) == ("bb", True, first.created_at)
 
 
-async def test_nodes_that_register_at_once_get_different_numbers_never_given_again(nodes: NodeService) -> None:
-    made = await asyncio.gather(*(nodes.register(node_info(f"n{i}"), "k") for i in range(5)))
+async def test_nodes_that_register_at_once_get_different_numbers_never_given_again(
+    nodes: NodeService, registration: NodeRegistration
+) -> None:
+    made = await asyncio.gather(*(registration.register(newcomer(f"n{i}", "k")) for i in range(5)))
     assert sorted(one.number for one in made) == [1, 2, 3, 4, 5]
     await nodes.delete(ADMIN, next(one.node for one in made if one.number == 5), BINARY)
-    assert (await nodes.register(node_info("n9"), "k")).number == 6
+    assert (await registration.register(newcomer("n9", "k"))).number == 6
 
 
 async def test_a_host_shows_what_containers_take_of_it(nodes: NodeService, empty_world: World) -> None:
-    await a_node(empty_world, nodes, "n1")
-    await a_node(empty_world, nodes, "n2")
+    await a_node(empty_world, "n1")
+    await a_node(empty_world, "n2")
     for _ in range(2):
         wished = record(spec=spec(cpu=1.5, memory=300, disk=2))
         await empty_world.wish(wished)
@@ -62,7 +79,7 @@ async def test_a_host_shows_what_containers_take_of_it(nodes: NodeService, empty
 
 
 async def test_a_host_is_found_by_name_and_by_uuid(nodes: NodeService, empty_world: World) -> None:
-    await a_node(empty_world, nodes, "n1")
+    await a_node(empty_world, "n1")
     uuid = node_info("n1").uuid
     assert (await nodes.host(ADMIN, "n1")).info.uuid == uuid
     assert (await nodes.host(ADMIN, uuid.upper())).info.node == "n1"
@@ -74,7 +91,7 @@ async def test_a_host_is_found_by_name_and_by_uuid(nodes: NodeService, empty_wor
 async def test_a_service_is_up_while_it_reports_and_nobody_declared_it_down(
     nodes: NodeService, empty_world: World
 ) -> None:
-    await a_node(empty_world, nodes, "n1")
+    await a_node(empty_world, "n1")
     (service,) = await nodes.services(ADMIN)
     assert (service.up, service.report_count, service.last_seen_up) == (True, 1, node_info("n1").at)
     await nodes.force_down(ADMIN, "n1", BINARY, forced_down=True)
@@ -86,7 +103,7 @@ async def test_a_service_is_up_while_it_reports_and_nobody_declared_it_down(
 
 
 async def test_a_disabled_service_says_why_until_it_is_enabled(nodes: NodeService, empty_world: World) -> None:
-    await a_node(empty_world, nodes, "n1")
+    await a_node(empty_world, "n1")
     disabled = await nodes.disable(ADMIN, "n1", BINARY, "broken fan")
     assert (disabled.disabled, disabled.disabled_reason) == (True, "broken fan")
     enabled = await nodes.enable(ADMIN, "n1", BINARY)
@@ -95,7 +112,7 @@ async def test_a_disabled_service_says_why_until_it_is_enabled(nodes: NodeServic
 
 @pytest.mark.parametrize(("host", "binary"), [("n9", BINARY), ("n1", "zun-api")])
 async def test_an_unknown_service_is_not_found(nodes: NodeService, empty_world: World, host: str, binary: str) -> None:
-    await a_node(empty_world, nodes, "n1")
+    await a_node(empty_world, "n1")
     for refused in (
         nodes.enable(ADMIN, host, binary),
         nodes.disable(ADMIN, host, binary),
@@ -108,7 +125,7 @@ async def test_an_unknown_service_is_not_found(nodes: NodeService, empty_world: 
 
 
 async def test_a_service_with_containers_is_not_deleted(nodes: NodeService, empty_world: World) -> None:
-    await a_node(empty_world, nodes, "n1")
+    await a_node(empty_world, "n1")
     wished = record()
     await empty_world.wish(wished)
     await empty_world.place(wished.uuid, "n1")
@@ -117,7 +134,7 @@ async def test_a_service_with_containers_is_not_deleted(nodes: NodeService, empt
 
 
 async def test_of_a_dead_node_that_is_deleted_nothing_stays(nodes: NodeService, empty_world: World) -> None:
-    await a_node(empty_world, nodes, "n1")
+    await a_node(empty_world, "n1")
     await empty_world.node_dies("n1")
     await nodes.delete(ADMIN, "n1", BINARY)
     assert await nodes.services(ADMIN) == []
@@ -127,8 +144,8 @@ async def test_of_a_dead_node_that_is_deleted_nothing_stays(nodes: NodeService, 
 
 async def test_zones_are_those_of_the_nodes_and_anybody_may_ask(nodes: NodeService, empty_world: World) -> None:
     assert await nodes.zones(context()) == []
-    await a_node(empty_world, nodes, "n1")
-    await a_node(empty_world, nodes, "n2")
+    await a_node(empty_world, "n1")
+    await a_node(empty_world, "n2")
     assert await nodes.zones(context()) == ["nova"]
 
 

@@ -88,7 +88,7 @@ class ApiWorld:
                 ConsoleGrants(store, clock, live_options),
                 live_options,
             ),
-            nodes=NodeService(store, view, policy, writer, clock),
+            nodes=NodeService(view, policy, writer, clock),
             images=ImageService(view, policy, writer, clock),
             registries=RegistryService(view, policy, writer, key, clock),
             limits=LimitService(view, policy, writer, quota.limits()),

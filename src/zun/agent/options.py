@@ -10,6 +10,12 @@ from msgspec import Meta
 class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The node's agent: what it offers, how much it does at once, how it restarts and heals containers."""
 
+    node_name: Annotated[
+        str,
+        Meta(
+            description="The node's name, for good: its containers belong to it. a-z, 0-9, dot, dash. Empty: the host name."
+        ),
+    ] = ""
     cpu_allocation_ratio: Annotated[
         float, Meta(description="So many times its cpus a node gives to containers without cpus of their own.", gt=0)
     ] = 16.0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes as operators see them: hosts with what is used of them, services with their switches, zones.
 
-A node registers itself once; what operators say of it (enabled, forced down, zone) is kept apart from what it says of itself.
+A node is registered once (`node_registration`); what operators say of it (enabled, forced down, zone) is kept apart from what it says of itself.
 """
 
 from collections.abc import Callable
@@ -12,19 +12,17 @@ from zun.base.clock import Clock
 from zun.base.ids import canonical_uuid
 from zun.model.caller import RequestContext
 from zun.model.errors import Conflict, NotFound
-from zun.model.records import Claim, NameClaim, NodeInfo, NodeRecord
+from zun.model.records import Claim, NodeInfo, NodeRecord
 from zun.policy.enforcer import Policy
 from zun.services.optimistic import Current, OptimisticWriter, Write
-from zun.store import codec, keys
-from zun.store.interface import Delete, DeletePrefix, Put, Store, absent
+from zun.store import keys
+from zun.store.interface import Delete, DeletePrefix
 from zun.store.view import NodeEntry, View
 
 BINARY = "zun-compute"
 """The one kind of service that clients see."""
 
 DEFAULT_ZONE = "nova"
-_NUMBERS = keys.unique_name("node-number", "")
-"""Claims on the integer ids that old clients print; they stay, so that an id is never given twice."""
 
 
 class Host(msgspec.Struct, frozen=True):
@@ -57,8 +55,7 @@ class ComputeService(msgspec.Struct, frozen=True):
 class NodeService:
     """Looks at nodes and switches them."""
 
-    def __init__(self, store: Store, view: View, policy: Policy, writer: OptimisticWriter, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, view: View, policy: Policy, writer: OptimisticWriter, clock: Clock) -> None:
         self._view = view
         self._policy = policy
         self._writer = writer
@@ -141,33 +138,6 @@ class NodeService:
             return Write(result=None, compares=[current.unchanged()], ops=ops)
 
         await self._writer.write(f"the service on {host}", forget)
-
-    async def register(self, info: NodeInfo, public_key: str) -> NodeRecord:
-        """Make the node known, or take note of its new key. For the control plane when an agent starts; asks no policy."""
-
-        async def record() -> Write[NodeRecord]:
-            current = await self._writer.current(NodeRecord, keys.node(info.node))
-            known = current.record
-            if known is not None and known.public_key == public_key:
-                return Write(result=known, compares=[], ops=[])
-            if known is not None:
-                known.public_key = public_key
-                known.updated_at = self._clock.now()
-                return Write(result=known, compares=[current.unchanged()], ops=[current.put(known)])
-            number = await self._free_number()
-            new = NodeRecord(node=info.node, number=number, created_at=self._clock.now(), public_key=public_key)
-            claim = f"{_NUMBERS}{number:09}"
-            return Write(
-                result=new,
-                compares=[current.unchanged(), absent(claim)],
-                ops=[current.put(new), Put(claim, codec.encode(NameClaim(info.uuid)))],
-            )
-
-        return await self._writer.write(f"the registration of node {info.node}", record)
-
-    async def _free_number(self) -> int:
-        taken = await self._store.range(_NUMBERS, keys_only=True)
-        return 1 + (int(taken.items[-1].key.removeprefix(_NUMBERS)) if taken.items else 0)
 
     async def _switch(self, host: str, binary: str, switch: Callable[[NodeRecord], None]) -> NodeRecord:
         async def change() -> Write[NodeRecord]:

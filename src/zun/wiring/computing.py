@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds a node: its engine, its link to the control plane, its agent."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from zun.agent.agent import Agent
+from zun.agent.identity import boot_id, load_identity
+from zun.agent.recovery import patiently
+from zun.base.clock import Clock
+from zun.config import Settings
+from zun.services.node_registration import Newcomer, NodeRegistration
+from zun.store.interface import Store
+from zun.store.nodelink_store import StoreNodeLink
+from zun.wiring.basis import node_key
+from zun.wiring.engines import open_engine
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node to be run: `agent` is its life, `newcomer` what it says of itself to be let in."""
+
+    name: str
+    engine: str
+    agent: Agent
+    newcomer: Newcomer
+
+
+async def build_node(settings: Settings, stack: AsyncExitStack, *, name: str, store: Store, clock: Clock) -> Node:
+    """The node called `name`, linked to the control plane through `store`."""
+    identity = load_identity(settings.state_dir)
+    key = node_key(settings.state_dir)
+    engine = await open_engine(settings, identity, clock)
+    stack.push_async_callback(engine.close)
+    agent = Agent(
+        runtime=engine,
+        link=StoreNodeLink(store, name, clock),
+        key=key,
+        identity=identity,
+        boot_id=boot_id(),
+        clock=clock,
+        options=settings.compute,
+        state_dir=settings.state_dir,
+    )
+    return Node(name, engine.name, agent, Newcomer(name, identity.uuid, key.public))
+
+
+async def register_over_store(node: Node, store: Store, clock: Clock) -> None:
+    """Make the node known by writing its record, for a node that may write everything: one in the control plane's process, or
+    beside a plain etcd on loopback.
+    """
+    await node.agent.ready()
+    registration = NodeRegistration(store, clock)
+    await patiently("registering the node", clock, lambda: registration.register(node.newcomer))

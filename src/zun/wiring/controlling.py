@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the controller: the election, and the loops that work while this process leads."""
+
+import os
+import random
+import socket
+
+from zun.base.clock import Clock
+from zun.base.sealing import MasterKey
+from zun.config import Settings
+from zun.controllers.leading import Controller, Loop
+from zun.controllers.reaping.loop import ReapingLoop
+from zun.controllers.scheduling.loop import SchedulingLoop
+from zun.store.interface import Store
+from zun.store.view import View
+
+
+def build_controller(
+    settings: Settings, *, store: Store, view: View, clock: Clock, master_key: MasterKey
+) -> Controller:
+    """A candidate; it leads when it is chosen."""
+    return Controller(
+        store,
+        clock,
+        _loops(settings, store=store, view=view, clock=clock, master_key=master_key),
+        identity=f"{socket.gethostname()}:{os.getpid()}",
+        lease_ttl_seconds=settings.controller.lease_ttl_seconds,
+        alone=store.known_revision() is not None,  # an embedded store: no other process can lead
+    )
+
+
+def _loops(settings: Settings, *, store: Store, view: View, clock: Clock, master_key: MasterKey) -> list[Loop]:
+    """What a leader does."""
+    scheduling = SchedulingLoop(
+        store=store,
+        view=view,
+        clock=clock,
+        master_key=master_key,
+        options=settings.scheduler,
+        rng=random.Random(),  # noqa: S311 - spreads load, guards nothing
+    )
+    reaping = ReapingLoop(
+        store=store,
+        view=view,
+        clock=clock,
+        retention_seconds=settings.containers.history_retention_seconds,
+        purge_interval_seconds=settings.controller.purge_interval_seconds,
+    )
+    return [scheduling, reaping]

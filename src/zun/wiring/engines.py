@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Picks the engine of a node."""
+
+from zun.agent.identity import NodeIdentity
+from zun.base.clock import Clock
+from zun.config import Settings
+from zun.drivers.runtime.base import Runtime
+
+
+async def open_engine(settings: Settings, identity: NodeIdentity, clock: Clock) -> Runtime:
+    """The engine; its driver is imported only when it is chosen."""
+    if settings.runtime.driver == "fake":
+        from zun.drivers.runtime.fake.runtime import FakeRuntime  # noqa: PLC0415
+
+        return FakeRuntime(clock, owner=identity.owner)
+    from zun.drivers.runtime.docker.runtime import DockerRuntime  # noqa: PLC0415
+
+    return await DockerRuntime.open(settings.docker, owner=identity.owner, clock=clock)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of a process, whatever its role: build, run every part, stop them in order when told to.
+
+All parts live in one task group; when one of them fails for good the process ends, and the next start goes on where it stopped.
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import uvloop
+
+from zun.config import Settings
+from zun.model.errors import ZunError
+
+_LOG = logging.getLogger(__name__)
+
+Part = Callable[[], Coroutine[object, object, object]]
+
+STAGE_SECONDS = 20.0
+"""A stage that has not stopped after so long is left behind, and the next one is stopped too. Parts have shorter bounds of their own."""
+
+
+@dataclass(frozen=True)
+class House:
+    """What runs in a process.
+
+    `stages` hold the parts by name, in the order in which they stop: those that others call first, what all stand on last, so that
+    what is in flight can end. `ready` returns when the process does its work, and `greeting` is said then. `end_streams` lets go of
+    those who listen, so that stopping does not wait for them.
+    """
+
+    greeting: str
+    stages: Sequence[Mapping[str, Part]]
+    ready: Part
+    end_streams: Callable[[], None] = lambda: None
+
+
+Build = Callable[[Settings, AsyncExitStack], Coroutine[object, object, House]]
+"""A role: builds its house; what must be closed at the end goes on the stack."""
+
+
+def run(settings: Settings, build: Build) -> int:
+    """Run a role until SIGTERM or SIGINT; containers run on afterwards. Returns the exit code."""
+    logging.basicConfig(
+        level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    failed = False
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_until_told_to_stop(settings, build))
+    except* ZunError as errors:
+        failed = True
+        for error in _leaves(errors):
+            _LOG.error("%s", error)
+    return 1 if failed else 0
+
+
+def _leaves(group: BaseExceptionGroup[ZunError]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+async def _until_told_to_stop(settings: Settings, build: Build) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        house = await build(settings, stack)
+        gc.freeze()  # modules and parts live as long as the process: no collection need look at them, and pause requests
+        gc.enable()
+        async with asyncio.TaskGroup() as tasks:
+            stages = [
+                [tasks.create_task(part(), name=name) for name, part in stage.items()]
+                for stage in reversed(house.stages)
+            ]
+            greeting = tasks.create_task(_greet(house))
+            await stop.wait()
+            _LOG.info("stopping; containers run on")
+            greeting.cancel()
+            house.end_streams()
+            for stage in reversed(stages):
+                await _end(stage)
+
+
+async def _greet(house: House) -> None:
+    await house.ready()
+    _LOG.info("%s", house.greeting)
+
+
+async def _end(stage: list[asyncio.Task[object]]) -> None:
+    for task in stage:
+        task.cancel()
+    if not stage:
+        return
+    _, hanging = await asyncio.wait(stage, timeout=STAGE_SECONDS)
+    if hanging:
+        names = ", ".join(sorted(task.get_name() for task in hanging))
+        _LOG.error("These parts did not stop in %.0f seconds and are left behind: %s", STAGE_SECONDS, names)

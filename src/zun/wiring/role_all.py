@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`zund all`: the API, the controllers and one node's agent in a single process over one store."""
+
+from contextlib import AsyncExitStack
+
+from zun.base.clock import SystemClock
+from zun.config import Settings
+from zun.store.view import View
+from zun.wiring.basis import lone_node_name, master_key, prepare
+from zun.wiring.computing import build_node, register_over_store
+from zun.wiring.controlling import build_controller
+from zun.wiring.directories import OneNode
+from zun.wiring.life import House
+from zun.wiring.serving import build_api
+from zun.wiring.stores import open_store
+
+
+async def build(settings: Settings, stack: AsyncExitStack) -> House:
+    """Everything. Raises `ZunError` when a part cannot be had."""
+    clock = SystemClock()
+    prepare(settings.state_dir)
+    store = await stack.enter_async_context(open_store(settings, clock))
+    view = View(store, clock)
+    node = await build_node(settings, stack, name=lone_node_name(settings), store=store, clock=clock)
+    key = master_key(settings.state_dir)
+    controller = build_controller(settings, store=store, view=view, clock=clock, master_key=key)
+    directory = OneNode(node.name, node.agent.live)
+    api = build_api(settings, stack, store=store, view=view, clock=clock, master_key=key, directory=directory)
+
+    async def registration() -> None:
+        await register_over_store(node, store, clock)
+
+    return House(
+        greeting=f"zund is ready on {api.url}; node {node.name}, engine {node.engine}",
+        stages=[
+            {"api": api.serving},
+            {"registration": registration, "agent": node.agent.run, "controller": controller.run},
+            {"containers": api.accepting, "view": view.run},
+        ],
+        ready=view.ready,
+        end_streams=api.end_streams,
+    )

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`zund api`: REST and WebSocket over the shared store; any number of them."""
+
+from contextlib import AsyncExitStack
+
+from zun.base.clock import SystemClock
+from zun.config import Settings
+from zun.store.view import View
+from zun.wiring.basis import master_key, prepare
+from zun.wiring.directories import OutOfReach
+from zun.wiring.life import House
+from zun.wiring.serving import build_api
+from zun.wiring.stores import open_store, require_shared_store
+
+
+async def build(settings: Settings, stack: AsyncExitStack) -> House:
+    """An API server. Raises `ZunError` when a part cannot be had."""
+    require_shared_store(settings, "api")
+    clock = SystemClock()
+    prepare(settings.state_dir)
+    key = master_key(settings.state_dir)
+    store = await stack.enter_async_context(open_store(settings, clock))
+    view = View(store, clock)
+    api = build_api(settings, stack, store=store, view=view, clock=clock, master_key=key, directory=OutOfReach())
+    return House(
+        greeting=f"zund api is ready on {api.url}",
+        stages=[{"api": api.serving}, {"containers": api.accepting, "view": view.run}],
+        ready=view.ready,
+        end_streams=api.end_streams,
+    )

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`zund compute`: the agent of one node."""
+
+from contextlib import AsyncExitStack
+
+from zun.base.clock import SystemClock
+from zun.config import Settings
+from zun.wiring.basis import node_name, prepare
+from zun.wiring.computing import build_node, register_over_store
+from zun.wiring.life import House
+from zun.wiring.stores import open_store, require_shared_store
+
+
+async def build(settings: Settings, stack: AsyncExitStack) -> House:
+    """A node. Raises `ZunError` when a part cannot be had."""
+    require_shared_store(settings, "compute")
+    name = node_name(settings)
+    clock = SystemClock()
+    prepare(settings.state_dir)
+    store = await stack.enter_async_context(open_store(settings, clock))
+    node = await build_node(settings, stack, name=name, store=store, clock=clock)
+
+    async def registration() -> None:
+        # The store is a plain etcd on loopback (`open_store` sees to it), which takes the node's word for who it is.
+        await register_over_store(node, store, clock)
+
+    return House(
+        greeting=f"zund compute is ready; node {node.name}, engine {node.engine}",
+        stages=[{"registration": registration, "agent": node.agent.run}],
+        ready=node.agent.ready,
+    )

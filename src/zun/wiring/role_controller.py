@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`zund controller`: a candidate for leading; any number of them, one works."""
+
+from contextlib import AsyncExitStack
+
+from zun.base.clock import SystemClock
+from zun.config import Settings
+from zun.store.view import View
+from zun.wiring.basis import master_key, prepare
+from zun.wiring.controlling import build_controller
+from zun.wiring.life import House
+from zun.wiring.stores import open_store, require_shared_store
+
+
+async def build(settings: Settings, stack: AsyncExitStack) -> House:
+    """A controller. Raises `ZunError` when a part cannot be had."""
+    require_shared_store(settings, "controller")
+    clock = SystemClock()
+    prepare(settings.state_dir)
+    key = master_key(settings.state_dir)
+    store = await stack.enter_async_context(open_store(settings, clock))
+    view = View(store, clock)
+    controller = build_controller(settings, store=store, view=view, clock=clock, master_key=key)
+    return House(
+        greeting="zund controller is ready",
+        stages=[{"controller": controller.run}, {"view": view.run}],
+        ready=view.ready,
+    )
