@@ -4,12 +4,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-fast lint format bench clean
+.PHONY: help run stop cluster cluster-stop test test-fast lint format bench clean
 
 PYTHON_SCRIPTS := scripts/build-image scripts/check-size
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: ## Set everything up, start the service on 127.0.0.1:9517, run a first container
 	@scripts/run
@@ -17,8 +17,14 @@ run: ## Set everything up, start the service on 127.0.0.1:9517, run a first cont
 stop: ## Stop the service; containers run on
 	@scripts/stop
 
+cluster: ## Bring up a cluster on this machine: etcd, API, controllers and nodes in namespaces of their own
+	@scripts/cluster up
+
+cluster-stop: ## Remove the cluster with its containers and its state
+	@scripts/cluster down
+
 test: ## Run every test: sets up Docker, the local images, etcd and the clients, 15 minutes at most
-	@scripts/test fast etcd docker crash compat
+	@scripts/test fast etcd docker crash cluster compat
 
 test-fast: ## Run the tests that need no Docker, etcd or foreign client
 	@scripts/test fast
@@ -27,7 +33,7 @@ lint: ## Check style, types, layers and sizes
 	@scripts/setup-venv
 	@echo "==> ruff check" && .venv/bin/ruff check . $(PYTHON_SCRIPTS)
 	@echo "==> ruff format" && .venv/bin/ruff format --check . $(PYTHON_SCRIPTS)
-	@echo "==> mypy" && .venv/bin/mypy && .venv/bin/mypy --scripts-are-modules scripts/*.py $(PYTHON_SCRIPTS)
+	@echo "==> mypy" && .venv/bin/mypy && .venv/bin/mypy --scripts-are-modules scripts/*.py scripts/lab $(PYTHON_SCRIPTS)
 	@echo "==> import contracts" && .venv/bin/lint-imports --no-logo --cache-dir .cache/import-linter
 	@echo "==> sizes" && scripts/check-size
 

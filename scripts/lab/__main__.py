@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
-    add("up", "bring everything up that is not", lambda cluster, _: cluster.up())
+    add("up", "bring everything up that is not", _up)
     add("down", "end and remove everything, the state too", lambda cluster, _: cluster.down())
     add("status", "show machines, processes and cuts", lambda cluster, _: print(show(cluster)))
     for verb, what in HURTS.items():
@@ -75,6 +75,16 @@ def _parser() -> argparse.ArgumentParser:
     on.add_argument("name")
     on.add_argument("argv", nargs=argparse.REMAINDER)
     return parser
+
+
+def _up(cluster: Cluster, _: argparse.Namespace) -> None:
+    cluster.up()
+    print(f"""
+The cluster serves on {cluster.url}, through HAProxy. What to do next:
+  zunctl   ZUN_STATE_DIR={cluster.directory} .venv/bin/zunctl run -it zun.local/busybox:latest sh
+  look     scripts/cluster status         scripts/cluster on node1 docker ps
+  hurt     scripts/cluster kill9 node1    scripts/cluster cut node2    (scripts/cluster --help shows the rest)
+  stop     make cluster-stop""")
 
 
 def _on(cluster: Cluster, given: argparse.Namespace) -> int:

@@ -26,11 +26,16 @@ def processes(port: Callable[[], int]) -> list[Process]:
     return [
         Process(
             "haproxy",
-            [shutil.which("haproxy", path="/usr/sbin:/usr/bin") or "haproxy", "-db", "-f", _PLACE],
+            [program(), "-db", "-f", _PLACE],
             ready=lambda: answers(port()),
             sockets=lambda: [listen(port())],
         )
     ]
+
+
+def program() -> str:
+    """Give the path of HAProxy's program."""
+    return shutil.which("haproxy", path="/usr/sbin:/usr/bin") or "haproxy"
 
 
 def listen(port: int) -> socket.socket:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cluster's certificate authority and what it signs, made with openssl into one folder per name."""
 
+import secrets
 from pathlib import Path
 
 from lab.network import command
@@ -40,6 +41,7 @@ class Authority:
             )
             command(
                 *("openssl", "x509", "-req", "-days", _DAYS, "-in", str(request), "-extfile", str(extensions)),
-                *("-CA", str(self.certificate), "-CAkey", str(self._key), "-CAcreateserial", "-out", str(certificate)),
+                *("-CA", str(self.certificate), "-CAkey", str(self._key), "-set_serial", str(secrets.randbits(63))),
+                *("-out", str(certificate)),
             )
         return certificate, key

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab import balancer, control_groups, engine, etcd
+from lab import balancer, control_groups, engine, etcd, tunnel, zun
 from lab.certificates import Authority
 from lab.hosts import HOSTS, Host, LabError
 from lab.machine import Machine
@@ -37,11 +37,13 @@ class Cluster:
         prefix: str = "zun-cluster",
         runtime: str = "docker",
         port: int = 0,
+        settings: str = "",
         say: Callable[[str], None] = silent,
     ) -> None:
         self.directory = directory.resolve()
         self._record = self.directory / "cluster.json"
         self._say = say
+        self.settings = settings
         said = json.loads(self._record.read_text()) if self._record.exists() else {}
         self.prefix = str(said.get("prefix", prefix))
         self.runtime = str(said.get("runtime", runtime))
@@ -65,12 +67,21 @@ class Cluster:
         self._say("Machines: " + ", ".join(self.machines))
         self.network.start_switch()
         self._authority.prepare()
-        each(self._boot, self.machines.values())
+        for machine in self.machines.values():
+            self._furnish(machine)
+        each(Machine.boot, self.machines.values())
         self._say("etcd, the balancer, the nodes' engines")
-        each(self._start_all, self.machines.values())
+        each(lambda machine: _start(machine, self._ground(machine)), self.machines.values())
         if self.runtime == "docker":
             self._say("Local images, into each node's engine")
-            each(engine.load_images, self._with_role("node"))
+            each(engine.load_images, self.with_role("node"))
+        self._say("API servers, controllers, agents")
+        first, *others = self.with_role("control")
+        _start(first, zun.processes(first))
+        for machine in others:
+            zun.share_secrets(first, machine)
+        each(lambda machine: _start(machine, zun.processes(machine)), [*others, *self.with_role("node")])
+        zun.write_access(first, self.directory, self.url)
 
     def down(self) -> None:
         """End every process, remove every namespace and mount, and forget everything. Raises `LabError` when something is left."""
@@ -93,14 +104,18 @@ class Cluster:
 
     def processes(self, machine: Machine) -> list[Process]:
         """Give what should run on a machine, in the order it starts."""
+        service = zun.processes(machine) if machine.host.role in ("control", "node") else []
+        return [*self._ground(machine), *service]
+
+    def _ground(self, machine: Machine) -> list[Process]:
+        """What the service stands on."""
         role = machine.host.role
         if role == "etcd":
             return etcd.processes(machine)
         if role == "balancer":
             return balancer.processes(lambda: self.port)
-        if role == "node" and self.runtime == "docker":
-            return engine.processes(machine)
-        return []
+        engines = engine.processes(machine) if role == "node" and self.runtime == "docker" else []
+        return [*tunnel.processes(machine), *engines]
 
     def targets(self) -> list[str]:
         """Name everything that can be hurt."""
@@ -126,7 +141,7 @@ class Cluster:
         """Switch a machine on with all its processes, or start one process; wait until it is ready."""
         machine, processes = self.find(target)
         if "/" not in target:
-            self._boot(machine)
+            machine.boot()
         _start(machine, processes)
 
     def stop(self, target: str) -> None:
@@ -177,7 +192,7 @@ class Cluster:
     def _host(self, name: str) -> Host:
         return self.find(name.partition("/")[0])[0].host
 
-    def _with_role(self, role: str) -> list[Machine]:
+    def with_role(self, role: str) -> list[Machine]:
         return [machine for machine in self.machines.values() if machine.host.role == role]
 
     def _begin(self) -> None:
@@ -195,20 +210,19 @@ class Cluster:
             said = {"prefix": self.prefix, "runtime": self.runtime, "port": self.port}
             self._record.write_text(json.dumps(said))
 
-    def _boot(self, machine: Machine) -> None:
-        if machine.pid:
+    def _furnish(self, machine: Machine) -> None:
+        """Put on the machine's disk what it needs before it is switched on for the first time."""
+        if machine.is_furnished:
             return
-        machine.furnish()
         if machine.host.role == "etcd":
             etcd.furnish(machine, self._authority)
         elif machine.host.role == "balancer":
             balancer.furnish(machine)
-        elif machine.host.role == "node":
+        else:
+            tunnel.furnish(machine, self._authority)
             engine.furnish(machine)
-        machine.boot()
-
-    def _start_all(self, machine: Machine) -> None:
-        _start(machine, self.processes(machine))
+            zun.furnish(machine, self.runtime, self.settings)
+        machine.finish_furnishing()
 
 
 def _start(machine: Machine, processes: list[Process]) -> None:

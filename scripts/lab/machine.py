@@ -38,6 +38,8 @@ class Machine:
         self.directory = directory / host.name
         self.network = network
         self._record = self.directory / "init.json"
+        self._furnished = self.directory / "furnished"
+        self._log_before: dict[str, int] = {}
 
     @property
     def pid(self) -> int:
@@ -65,16 +67,22 @@ class Machine:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def furnish(self) -> None:
-        """Put on it what every machine has, before it is switched on."""
+    @property
+    def is_furnished(self) -> bool:
+        """Whether its disks hold all that was put there before it was switched on for the first time."""
+        return self._furnished.exists()
+
+    def finish_furnishing(self) -> None:
+        """Put on its disk what every machine has; the last thing to be put there."""
         self.write("/etc/hosts", hosts_file())
         self.write("/etc/hostname", f"{self.name}\n")
+        (self.directory / "logs").mkdir(parents=True, exist_ok=True)
+        self._furnished.touch()
 
     def boot(self) -> None:
         """Switch it on, with no processes yet; a machine that is on stays as it is. Raises `LabError`."""
         if self.pid:
             return
-        (self.directory / "logs").mkdir(parents=True, exist_ok=True)
         self.network.plug(self.host)
         specification = {
             "name": self.name,
@@ -134,6 +142,8 @@ class Machine:
         """Start a process and do not wait for it; one that runs is left alone."""
         if self.runs(process.name):
             return
+        log = self.log(process.name)
+        self._log_before[process.name] = log.stat().st_size if log.exists() else 0
         sockets = process.sockets()
         try:
             order = {
@@ -141,7 +151,7 @@ class Machine:
                 "name": process.name,
                 "argv": process.argv,
                 "env": _ENVIRONMENT | process.environment,
-                "log": str(self.log(process.name)),
+                "log": str(log),
             }
             self._order(order, sockets)
         finally:
@@ -150,13 +160,18 @@ class Machine:
 
     def wait_ready(self, process: Process) -> None:
         """Wait until it does its work. Raises `LabError` with its last words when it has ended or takes too long."""
-        until(lambda: process.ready() or not self.runs(process.name), process.ready_seconds)
-        if not process.ready():
+        until(lambda: self._is_ready(process) or not self.runs(process.name), process.ready_seconds)
+        if not self._is_ready(process):
             state = "is not ready" if self.runs(process.name) else "has ended"
             raise LabError(
                 f"{self.name}/{process.name} {state}. Its last words, all of them in {self.log(process.name)}:\n"
                 f"{tail(self.log(process.name))}"
             )
+
+    def _is_ready(self, process: Process) -> bool:
+        with self.log(process.name).open("rb") as log:
+            log.seek(self._log_before.get(process.name, 0))
+            return process.says.encode() in log.read() and process.ready()
 
     def end(self, process: str, number: signal.Signals) -> None:
         """Send a signal that ends it, and wait for the end; one that does not run has ended already."""

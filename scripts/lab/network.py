@@ -76,13 +76,22 @@ class Network:
 
     def silence(self, host: Host) -> None:
         """Let nothing out of the machine any more, not even the goodbyes of its dying connections; ends with `plug`."""
-        if self.namespace(host).exists():
+        if host.name in self._plugged():
             command("bridge", "-n", self._switch, "link", "set", "dev", host.name, "state", "0")
 
     def unplug(self, host: Host) -> None:
         """Remove the machine's network with all that still lives in it."""
+        # The cable by its own name: the kernel takes its time with the namespace and what hangs on it.
+        if host.name in self._plugged():
+            command("ip", "-n", self._switch, "link", "del", "dev", host.name)
         if self.namespace(host).exists():
             command("ip", "netns", "del", self.namespace(host).name)
+
+    def _plugged(self) -> set[str]:
+        """The machines that hang on the switch."""
+        if not (NAMESPACES / self._switch).exists():
+            return set()
+        return {str(link["ifname"]) for link in json.loads(command("ip", "-n", self._switch, "-json", "link", "show"))}
 
     def cuts(self) -> list[tuple[str, str]]:
         """Give who is cut off from whom; `everyone` for a machine that reaches nobody."""

@@ -16,11 +16,16 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Process:
-    """One process of a machine. `ready` says whether it does its work; `sockets` are opened on the host and handed to it as 100, 101, …"""
+    """One process of a machine.
+
+    It does its work when `ready` says so, and when its log `says` so since it was started. `sockets` are opened on the host and handed to it
+    as 100, 101, ….
+    """
 
     name: str
     argv: list[str]
-    ready: Callable[[], bool]
+    ready: Callable[[], bool] = lambda: True
+    says: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     sockets: Callable[[], list[socket.socket]] = list
     ready_seconds: float = 60.0
