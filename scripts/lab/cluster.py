@@ -202,7 +202,7 @@ class Cluster:
             )
         if not self.exists() and self.network.namespaces():
             raise LabError(
-                f"Another cluster with the prefix {self.prefix} has namespaces ({', '.join(self.network.namespaces())}); take it down first."
+                f"Another cluster with the prefix {self.prefix} has namespaces ({', '.join(self.network.namespaces())}); take it down first, or choose another --prefix."
             )
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self.exists():

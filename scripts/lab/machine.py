@@ -26,7 +26,7 @@ DISKS = (
 _BOOT_SECONDS = 30
 _ORDER_SECONDS = 10
 _END_SECONDS = 60
-_ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/root", "LANG": "C.UTF-8"}
+_ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin", "HOME": "/root", "LANG": "C.UTF-8"}
 
 
 class Machine:
