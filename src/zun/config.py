@@ -22,7 +22,8 @@ from zun.api.options import ApiOptions
 from zun.api.streams.options import StreamOptions
 from zun.controllers.options import ControllerOptions
 from zun.controllers.scheduling.options import SchedulerOptions
-from zun.drivers.identity.static.options import StaticIdentityOptions
+from zun.drivers.identity.keystone.options import KeystoneOptions
+from zun.drivers.identity.options import IdentityOptions
 from zun.drivers.runtime.docker.options import DockerOptions
 from zun.model.errors import Invalid
 from zun.policy.options import PolicyOptions
@@ -76,7 +77,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     runtime: RuntimeOptions = RuntimeOptions()
     docker: DockerOptions = DockerOptions()
     policy: PolicyOptions = PolicyOptions()
-    identity: StaticIdentityOptions = StaticIdentityOptions()
+    identity: IdentityOptions = IdentityOptions()
+    keystone_authtoken: KeystoneOptions = KeystoneOptions()
     store: StoreOptions = StoreOptions()
     log: LogOptions = LogOptions()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zun import __version__
+from zun.commands import keystone
 from zun.model.errors import Invalid, ZunError
 
 
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _common(remove)
     remove.add_argument("name")
     remove.set_defaults(run=_remove_user)
+    keystone.add(commands, _common)
     return parser
 
 
