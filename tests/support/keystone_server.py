@@ -26,12 +26,13 @@ ADMIN_PASSWORD = "first-admin"
 START_SECONDS = 60.0
 _INITIALISE_SECONDS = 120.0
 
-# bcrypt with the least work: tests log in often, and guess no passwords.
+# bcrypt with the least work: tests log in often, and guess no passwords. One process: a cache in its memory never lies.
 _CONFIGURATION = """
 [DEFAULT]
 use_stderr = true
 [database]
 connection = sqlite:///{state}/keystone.db
+sqlite_synchronous = false
 [token]
 provider = fernet
 [fernet_tokens]
@@ -43,7 +44,8 @@ key_repository = {state}/credential
 [identity]
 password_hash_rounds = 4
 [cache]
-enabled = false
+enabled = true
+backend = dogpile.cache.memory
 """
 
 
