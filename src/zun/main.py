@@ -145,7 +145,11 @@ def _print_sample(_: argparse.Namespace) -> int:
 def _check_config(arguments: argparse.Namespace) -> int:
     from zun import config  # noqa: PLC0415
 
-    config.load(arguments.state_dir, arguments.config)
+    settings = config.load(arguments.state_dir, arguments.config)
+    if settings.identity.driver == "keystone":
+        from zun.drivers.identity.keystone.server import login_of  # noqa: PLC0415
+
+        login_of(settings.keystone_authtoken)  # says what is missing
     print("The configuration is good.")  # noqa: T201
     return 0
 
@@ -154,7 +158,10 @@ def _tokens_path(arguments: argparse.Namespace) -> Path:
     from zun import config  # noqa: PLC0415
     from zun.wiring.identities import tokens_path  # noqa: PLC0415
 
-    return tokens_path(config.load(arguments.state_dir, arguments.config))
+    settings = config.load(arguments.state_dir, arguments.config)
+    if settings.identity.driver != "static":
+        raise Invalid("Users are Keystone's here ([identity] driver = keystone); make and change them there.")
+    return tokens_path(settings)
 
 
 def _add_user(arguments: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ MICROVERSION = "container 1.40"
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
 REQUEST_ID = "x-openstack-request-id"
+TOKEN = "X-Auth-Token"  # noqa: S105 - the header's name
 
 Query = Mapping[str, str | int | bool | None]
 
@@ -31,7 +32,7 @@ class Client:
             self._http = httpx.Client(
                 base_url=access.url,
                 headers={
-                    "X-Auth-Token": access.token,
+                    TOKEN: access.token,
                     "OpenStack-API-Version": MICROVERSION,
                     "Accept": "application/json",
                 },
@@ -59,6 +60,8 @@ class Client:
         """One call, answered well. Raises `Failure`."""
         with self._said(method, path, query, body):
             reply = self._http.request(method, path, params=_text(query), json=body)
+            if self._logged_in_again(reply):
+                reply = self._http.request(method, path, params=_text(query), json=body)
         self._check(reply)
         return reply
 
@@ -101,22 +104,36 @@ class Client:
 
         A connection that breaks while it is read raises `Lost`.
         """
-        timeout = httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS)
-        with (
-            self._said(method, path, query, None),
-            self._http.stream(
+        with self._said(method, path, query, None):
+            request = self._http.build_request(
                 method,
                 path,
                 params=_text(query),
                 content=content,
                 headers={"Accept": "*/*", **(headers or {})},
-                timeout=timeout,
-            ) as reply,
-        ):
-            if reply.is_error:
-                reply.read()
-            self._check(reply)
-            yield reply
+                timeout=httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS),
+            )
+            reply = self._http.send(request, stream=True)
+            try:
+                if content is None and self._logged_in_again(reply):  # what is sent piece by piece cannot be sent twice
+                    reply.close()
+                    request.headers[TOKEN] = self.access.token
+                    reply = self._http.send(request, stream=True)
+                if reply.is_error:
+                    reply.read()
+                self._check(reply)
+                yield reply
+            finally:
+                reply.close()
+
+    def _logged_in_again(self, reply: httpx.Response) -> bool:
+        """Whether a refused token could be replaced by a new login; then the request is worth another try."""
+        if reply.status_code != httpx.codes.UNAUTHORIZED or self.access.again is None:
+            return False
+        if reply.request.headers[TOKEN] == self.access.token:  # else another thread has done it meanwhile
+            self.access = self.access.again()
+            self._http.headers[TOKEN] = self.access.token
+        return True
 
     @contextmanager
     def _said(self, method: str, path: str, query: Query | None, body: object | None) -> Iterator[None]:

@@ -23,7 +23,7 @@ def open_identity(settings: Settings, url: str, policy: Policy, clock: Clock) ->
     """Who callers are. `url`: where this process serves, for the file by which zunctl finds a local service."""
     local = settings.state_dir / "local.json"
     if settings.identity.driver == "keystone":
-        from zun.drivers.identity.keystone.identity import KeystoneIdentity  # noqa: PLC0415 - weighs 40 MB
+        from zun.drivers.identity.keystone.identity import KeystoneIdentity  # noqa: PLC0415 - it weighs
 
         local.unlink(missing_ok=True)  # its token opens nothing any more
         return KeystoneIdentity(settings.keystone_authtoken, clock=clock, is_admin=policy.is_admin)
