@@ -16,6 +16,7 @@ import httpx
 
 from support import docker_engine
 from support.etcd_server import free_port
+from zun.drivers.identity.static import tokens
 
 ZUND = Path(sys.executable).with_name("zund")
 READY_SECONDS = 30
@@ -116,6 +117,13 @@ class Service:
         for role in roles:
             command += ["--role", role]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
+
+    def let_in(self, name: str, project: str, *roles: str) -> str:
+        """Make a user with these roles alone, or none, which the command line does not; gives the token, which works already."""
+        token = tokens.add_user(self.state_dir / "tokens.json", name, project=project, roles=roles)
+        with self.client(token) as client:
+            eventually(lambda: client.get("/v1/containers").status_code != httpx.codes.UNAUTHORIZED, "the token counts")
+        return token
 
     def memory_bytes(self) -> int:
         """What the process holds in memory now."""
