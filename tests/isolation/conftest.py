@@ -8,12 +8,12 @@ import pytest
 from isolation.people import People, Somebody
 from support.service import Service, service
 
-QUOTA = "[quota]\ncontainers = -1\ncpu = -1\nmemory = -1\n"
+SETTINGS = "[quota]\ncontainers = -1\ncpu = -1\nmemory = -1\n[streams]\nheartbeat_seconds = 1\n"
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with service(tmp_path_factory.mktemp("house") / "state", settings=QUOTA, store="memory") as running:
+    with service(tmp_path_factory.mktemp("house") / "state", settings=SETTINGS, store="memory") as running:
         yield running
 
 

@@ -106,16 +106,9 @@ def ask_for(person: Somebody, route: Route, **values: str) -> Reply:
         return Reply(reply.status_code, reply.read().decode("utf-8", "replace"))
 
 
-def first_events(person: Somebody, query: dict[str, Any], wanted: int) -> Iterator[dict[str, str]]:
-    """The first events of a watch, each as its fields."""
-    with watching(person, query) as events:
-        for _ in range(wanted):
-            yield next(events)
-
-
 @contextmanager
-def watching(person: Somebody, query: dict[str, Any]) -> Iterator[Iterator[dict[str, str]]]:
-    """A watch that is open as long as the block runs; its events."""
+def watching(person: Somebody, query: dict[str, Any], *, signs: bool = False) -> Iterator[Iterator[dict[str, str]]]:
+    """A watch that is open as long as the block runs; its events, and with `signs` its signs of life between them."""
     headers = {"OpenStack-API-Version": NEWEST, "Accept": "text/event-stream"}
     with person.http.stream("GET", "/v1/watch", params=query, headers=headers) as reply:
         assert reply.status_code == 200
@@ -127,7 +120,10 @@ def watching(person: Somebody, query: dict[str, Any]) -> Iterator[Iterator[dict[
                     if event:
                         yield event
                     event = {}
-                elif not line.startswith(":"):
+                elif line.startswith(":"):
+                    if signs:
+                        yield {"sign of life": line}
+                else:
                     key, _, value = line.partition(": ")
                     event[key] = value
 
