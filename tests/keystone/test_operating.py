@@ -4,6 +4,7 @@
 import asyncio
 import time
 
+import msgspec
 import pytest
 
 from support.cloud import Cloud, Person
@@ -120,7 +121,7 @@ def test_where_all_is_well_the_check_says_so(house: Service, cloud: Cloud, zund:
 
 
 def test_each_thing_that_is_wrong_is_named_with_what_to_do(
-    house: Service, cloud: Cloud, zund: Zund, service_user: Person, kind: str
+    house: Service, cloud: Cloud, service_user: Person, kind: str
 ) -> None:
     weak = cloud.person(f"weak-{kind}", "service", "member")
     nowhere = f"http://127.0.0.1:{free_port()}"
@@ -136,15 +137,24 @@ def test_each_thing_that_is_wrong_is_named_with_what_to_do(
         ({"service_type": kind}, f"has no service of type {kind}"),
         ({"username": weak.name, "password": weak.password}, "not enough to check"),
     ):
-        code, output = zund("check", settings=settings_of(cloud, service_user, **wrong))
-        assert code == 1, wrong
-        assert said in output, (wrong, output)
-        assert "Traceback" not in output
-        assert service_user.password not in output
+        options = msgspec.structs.replace(options_of(cloud, service_user), **wrong)
+        bad = "\n".join(f"{one.what} {one.advice}" for one in check(options, SystemClock()) if not one.well)
+        assert said in bad, wrong
+        assert service_user.password not in bad
+
+
+def test_what_is_wrong_is_told_by_the_command_too(
+    house: Service, cloud: Cloud, zund: Zund, service_user: Person
+) -> None:
+    code, said = zund("check", settings=settings_of(cloud, service_user, password="wrong"))
+    assert code == 1
+    assert "BAD user zun of project service cannot log in" in said
+    assert "correct user, password, project and domains" in said
+    assert "Traceback" not in said
 
 
 def test_a_catalogue_that_leads_elsewhere_is_noticed(
-    house: Service, cloud: Cloud, zund: Zund, service_user: Person, kind: str
+    house: Service, cloud: Cloud, service_user: Person, kind: str
 ) -> None:
     for url, said in (
         (f"{house.url}", "does not end in /v1"),
@@ -152,9 +162,9 @@ def test_a_catalogue_that_leads_elsewhere_is_noticed(
         (f"http://127.0.0.1:{free_port()}/v1", "does not answer"),
     ):
         service = cloud.service(kind, "zun", url)
-        code, output = zund("check", settings=settings_of(cloud, service_user, service_type=kind))
-        assert code == 1
-        assert said in output
+        options = msgspec.structs.replace(options_of(cloud, service_user), service_type=kind)
+        (bad,) = [one for one in check(options, SystemClock()) if not one.well]
+        assert said in bad.what
         cloud.remove_service(service)
 
 
