@@ -105,7 +105,7 @@ def load(
         conf(args=[], project="zun", default_config_files=[str(path)] if path else [], default_config_dirs=[])
         found: dict[str, Any] = {}
         for name, struct in sections().items():
-            raw = {option.name: conf[name][option.dest] for option in _options(struct)}
+            raw = {option.name: _value(conf, name, option.dest) for option in _options(struct)}
             raw.update((overrides or {}).get(name, {}))
             found[name] = _checked(struct, raw, name)
     except (cfg.ConfigFilesNotFoundError, cfg.ConfigFileParseError, cfg.ConfigFilesPermissionDeniedError) as error:
@@ -113,6 +113,16 @@ def load(
     except cfg.ConfigFileValueError as error:
         raise Invalid(f"The configuration file {path} holds a wrong value: {error}") from error
     return Settings(state_dir=state_dir, **found)
+
+
+def _value(conf: Any, section: str, option: str) -> object:
+    try:
+        return conf[section][option]
+    except (cfg.NoSuchOptError, cfg.TemplateSubstitutionError):
+        # Without the cause: it would show part of what may be a password.
+        raise Invalid(
+            f"The configuration is wrong: in [{section}] {option} a $ stands for another option; write $$ for the sign."
+        ) from None
 
 
 def sample() -> str:

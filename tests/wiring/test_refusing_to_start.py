@@ -59,3 +59,21 @@ def test_a_node_name_that_cannot_stand_in_keys_is_refused(tmp_path: Path, name: 
     line = refusal_of("compute", f"--node-name={name}", *options)
     assert repr(name) in line
     assert "[compute] node_name" in line
+
+
+KEYSTONE = "[identity]\ndriver = keystone\n[keystone_authtoken]\nauth_url = http://127.0.0.1:9\nusername = zun\n"
+
+
+def test_a_keystone_that_is_not_said_where_it_is_or_how_to_log_in_is_no_identity(tmp_path: Path) -> None:
+    for settings, missing in (("[identity]\ndriver = keystone\n", "auth_url"), (KEYSTONE, "password")):
+        (tmp_path / "zun.conf").write_text(settings)
+        line = refusal("--state-dir", str(tmp_path), "--config", str(tmp_path / "zun.conf"))
+        assert f"[keystone_authtoken] {missing} is needed" in line
+
+
+def test_a_dollar_in_a_password_is_explained_without_showing_the_password(tmp_path: Path) -> None:
+    (tmp_path / "zun.conf").write_text(KEYSTONE + "password = my$secret\n")
+    line = refusal("--state-dir", str(tmp_path), "--config", str(tmp_path / "zun.conf"))
+    assert "[keystone_authtoken] password" in line
+    assert "$$" in line
+    assert "secret" not in line

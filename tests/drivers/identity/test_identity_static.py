@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Identity from a token file: the contract, and what is its own."""
 
+import ast
 import json
 import logging
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -200,3 +203,13 @@ async def test_an_admin_who_was_shut_out_gets_a_new_token_at_the_next_start(tmp_
     identity = opened(file, clock)
     assert identity.cached(first.token) is None
     assert (await identity.authenticate(again.token, ASKED)).is_admin
+
+
+# What it costs others
+
+
+def test_who_uses_no_keystone_does_not_load_it() -> None:
+    loaded = "import sys, zun.main, zun.config, zun.wiring.role_all; print([n for n in sys.modules if 'keystone' in n])"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=60, check=True)
+    ours = {"zun.commands.keystone", "zun.drivers.identity.keystone", "zun.drivers.identity.keystone.options"}
+    assert set(ast.literal_eval(done.stdout)) == ours
