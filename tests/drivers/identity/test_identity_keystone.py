@@ -357,5 +357,6 @@ async def test_only_a_real_service_goes_past_access_rules(
     token, service = keystone.admit("robot", rules=RULES), keystone.admit("heat", "service")
     behind = Asked("DELETE", "/v1/containers/web", service)
     assert (await identity.authenticate(token, behind)).user_id == "robot"
-    for no_service in ("invented", keystone.admit("bob", "member"), token):
+    narrow = keystone.admit("nova", "service", rules=RULES)
+    for no_service in ("invented", keystone.admit("bob", "member"), token, narrow):
         assert (await refusal(identity, token, Asked("DELETE", "/v1/containers/web", no_service)))[0] == 403

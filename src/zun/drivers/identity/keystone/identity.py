@@ -137,9 +137,9 @@ class KeystoneIdentity:
         task = self._asking.get(question)
         if task is None:
             if len(self._asking) >= self._options.validation_queue:
-                raise self._told(
-                    KeystoneAway(f"{len(self._asking)} tokens wait for Keystone at {self._options.auth_url}.")
-                )
+                crowded = KeystoneAway(f"{len(self._asking)} tokens wait for Keystone at {self._options.auth_url}.")
+                self._tell(crowded)
+                raise crowded
             task = asyncio.create_task(self._ask(token, question))
             self._asking[question] = task
             task.add_done_callback(lambda done: self._answered(question, done))
@@ -152,8 +152,9 @@ class KeystoneIdentity:
             self._bad.put(question.digest, refused)
             raise
         except KeystoneAway as away:
-            raise self._told(away) from away
-        self._told_well()
+            self._tell(away)
+            raise
+        self._tell_well()
         expires_at = found.expires_at.timestamp()
         if not question.allow_expired:
             if expires_at <= self._clock.now():
@@ -200,6 +201,8 @@ class KeystoneIdentity:
             service = await self._known(asked.service_token)
         except Denied:
             return False
+        if service.rules is not None:  # what may open a few URLs only does not vouch for others
+            return False
         return not service.roles.isdisjoint(role.lower() for role in self._options.service_token_roles)
 
     async def _check_access_rules(self, token: TokenBody, asked: Asked) -> None:
@@ -210,15 +213,14 @@ class KeystoneIdentity:
                 f"a rule for it has the service {service_type!r}."
             )
 
-    def _told(self, away: KeystoneAway) -> KeystoneAway:
+    def _tell(self, away: KeystoneAway) -> None:
         """The log has the reason, at once when it is a new one and then now and again."""
         now = self._clock.monotonic()
         if away.reason != self._trouble or now >= self._tell_again_at:
             self._trouble, self._tell_again_at = away.reason, now + _TELL_AGAIN_SECONDS
             _LOG.error("Tokens cannot be checked: %s", away.reason)
-        return away
 
-    def _told_well(self) -> None:
+    def _tell_well(self) -> None:
         if self._trouble:
             self._trouble = ""
             _LOG.info("Tokens can be checked again.")
