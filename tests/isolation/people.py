@@ -77,9 +77,16 @@ class People:
             person.http.close()
 
 
+class _Values(dict[str, str]):
+    """What stands for a path's variables; for one that nobody thought of, any word."""
+
+    def __missing__(self, name: str) -> str:
+        return "anything"
+
+
 def path_of(route: Route, **values: str) -> str:
     """A route's path with values in the place of its variables."""
-    return route.path.replace("*}", "}").format(**values)
+    return route.path.replace("*}", "}").format_map(_Values(values))
 
 
 @dataclass(frozen=True)

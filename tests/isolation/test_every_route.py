@@ -167,7 +167,7 @@ def test_what_is_public_names_nobody_and_nothing_of_theirs(
 ) -> None:
     with a_stranger_with("", people) as somebody:
         reply = ask_for(somebody, route)
-    assert reply.status == 200, reply
+    assert reply.status == 200 or route.method != "GET", reply
     secrets = ["bakery", "brewery", "olga", *(text for thing in things.values() for text in thing.values())]
     assert not [secret for secret in secrets if secret in reply.text]
 

@@ -8,7 +8,7 @@ import pytest
 
 from compat.clients import BIN, Host, client_host
 from support.cloud import Cloud, Person
-from support.cloud_operator import QUOTA, Zund, settings_of
+from support.cloud_operator import SETTINGS, Zund, settings_of
 from support.keystone_server import PROGRAM, KeystoneServer
 from support.service import Service, service
 
@@ -51,7 +51,7 @@ def zund(cloud: Cloud, tmp_path: Path) -> Zund:
 @pytest.fixture(scope="session")
 def house(cloud: Cloud, service_user: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service, registered as an operator does it."""
-    settings = QUOTA + settings_of(cloud, service_user)
+    settings = SETTINGS + settings_of(cloud, service_user)
     place = tmp_path_factory.mktemp("house")
     with service(place / "state", settings=settings, keystone=True) as running:
         registering = Zund(cloud, place)

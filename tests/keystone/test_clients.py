@@ -193,3 +193,10 @@ def test_zunctl_says_what_is_wrong_with_a_login(
     assert said in failed.err
     assert len(failed.err.splitlines()) == 1
     assert ann.password not in failed.text
+
+
+def test_zunctl_without_a_login_is_told_where_tokens_come_from(house: Service, cloud: Cloud, tmp_path: Path) -> None:
+    failed = zunctl(tmp_path, {"ZUN_URL": house.url, "ZUN_TOKEN": "invented"}, "ps")
+    assert failed.code == 3
+    assert f"{cloud.url}/v3" in failed.err
+    assert "--os-cloud" in failed.err

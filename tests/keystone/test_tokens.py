@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from isolation.people import Somebody, watching
 from support.cloud import Cloud, Person
 from support.keystone_server import KeystoneServer
 from support.service import Service, eventually
@@ -148,6 +149,15 @@ def test_a_token_that_was_taken_away_stops_within_the_cache_time(house: Service,
     assert asks(house, token).status_code == 200
     cloud.revoke(token)
     eventually(lambda: asks(house, token).status_code == 401, "the revoked token stops", seconds=20)
+
+
+def test_a_watch_ends_when_its_token_is_taken_away(house: Service, cloud: Cloud) -> None:
+    person = cloud.person("wanda", "bakery", "member")
+    watcher = Somebody(house.url, cloud.token(person), person.project_id)
+    with watcher.http, watching(watcher, {}, signs=True) as events:
+        assert next(events)["event"] == "ready"
+        cloud.revoke(watcher.token)
+        assert {"sign of life"} >= {key for event in events for key in event}
 
 
 @pytest.mark.parametrize("what", ["user", "project", "role"])

@@ -10,7 +10,7 @@ from support.service import ZUND
 
 CACHE_SECONDS = 2
 """How long the services of these tests believe a token."""
-QUOTA = "[quota]\ncontainers = -1\ncpu = -1\nmemory = -1\n"
+SETTINGS = "[quota]\ncontainers = -1\ncpu = -1\nmemory = -1\n[streams]\nheartbeat_seconds = 1\n"
 
 
 def settings_of(cloud: Cloud, user: Person, **changed: object) -> str:

@@ -161,11 +161,8 @@ class Client:
         if not reply.is_error and not reply.is_redirect:
             return
         if reply.status_code == httpx.codes.UNAUTHORIZED:
-            raise Failure(
-                f"{self.access.url} does not accept the token from {self.access.source}; `zunctl config` shows what is used.",
-                UNREACHABLE,
-                status=401,
-            )
+            refused = f"{self.access.url} does not accept the token from {self.access.source}"
+            raise Failure(f"{refused}; {_where_to_log_in(reply)}", UNREACHABLE, status=401)
         code = NOT_FOUND if reply.status_code == httpx.codes.NOT_FOUND else REFUSED
         raise Failure(_message(reply), code, status=reply.status_code)
 
@@ -186,6 +183,16 @@ def _without_secrets(value: object) -> object:
     if isinstance(value, dict):
         return {key: "***" if key in ("password", "source") else _without_secrets(kept) for key, kept in value.items()}
     return [_without_secrets(kept) for kept in value] if isinstance(value, list) else value
+
+
+def _where_to_log_in(reply: httpx.Response) -> str:
+    challenge = reply.headers.get("WWW-Authenticate", "")
+    if challenge.startswith("Keystone"):
+        return (
+            f"it takes those of {challenge.partition('uri=')[2] or 'Keystone'}:"
+            " name a cloud with --os-cloud, or source its openrc file."
+        )
+    return "`zunctl config` shows what is used."
 
 
 def _message(reply: httpx.Response) -> str:
