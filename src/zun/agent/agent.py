@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from zun.agent.blocking import RunBlocking, in_thread
+from zun.agent.describing import Describing
 from zun.agent.engine import Engine
 from zun.agent.files import Files
-from zun.agent.fingerprinting import About, node_info
+from zun.agent.fingerprinting import NOWHERE, About, Endpoint, node_info
 from zun.agent.identity import NodeIdentity
 from zun.agent.image_wishes import ImageWishes
 from zun.agent.images import Images
@@ -58,11 +59,12 @@ class Agent:
         options: AgentOptions,
         state_dir: Path,
         run_blocking: RunBlocking = in_thread,
+        endpoint: Endpoint = NOWHERE,
     ) -> None:
         self._link = link
         self._clock = clock
         self._options = options
-        self._about = About(link.node, identity.uuid, boot_id, clock.now())
+        self._about = About(link.node, identity.uuid, boot_id, clock.now(), endpoint)
         self._engine = Engine(runtime, clock, options)
         self._images = Images(runtime, options)
         self._journal, self._memories = _open(state_dir, run_blocking)
@@ -83,7 +85,11 @@ class Agent:
         self._watching = Watching(runtime, self._engine, self._supervisor, clock, sync_seconds=options.sync_seconds)
         sessions = ExecSessions(clock, limit=options.exec_sessions, idle_seconds=options.exec_idle_seconds)
         self.live = AgentLive(
-            runtime, self._supervisor.handle, sessions, timeout_seconds=options.engine_timeout_seconds
+            runtime,
+            self._supervisor.handle,
+            sessions,
+            Describing(self._about, runtime, clock),
+            timeout_seconds=options.engine_timeout_seconds,
         )
         self._ready = asyncio.Event()
         self._reports = 0

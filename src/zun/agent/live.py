@@ -11,6 +11,7 @@ from zun.agent.sessions import ExecSessions
 from zun.drivers.runtime.base import ByteSession, Runtime
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
 from zun.model.errors import Timeout
+from zun.services.nodelive import NodeDescription
 
 T = TypeVar("T")
 
@@ -19,12 +20,19 @@ class AgentLive:
     """NodeLive over the runtime. `handle` finds the engine's id of a container (raises `NotFound`, `Conflict`)."""
 
     def __init__(
-        self, runtime: Runtime, handle: Callable[[str], str], sessions: ExecSessions, *, timeout_seconds: float
+        self,
+        runtime: Runtime,
+        handle: Callable[[str], str],
+        sessions: ExecSessions,
+        describing: Callable[[], Awaitable[NodeDescription]],
+        *,
+        timeout_seconds: float,
     ) -> None:
         self._streams = runtime.streams
         self._images = runtime.images
         self._handle = handle
         self._sessions = sessions
+        self._describing = describing
         self._seconds = timeout_seconds
         self._open: Counter[str] = Counter()
 
@@ -98,6 +106,10 @@ class AgentLive:
     async def search_images(self, term: str, *, exact: bool) -> list[dict[str, object]]:
         """Ask the public registry."""
         return await self._bounded("search images", lambda: self._images.search(term, exact=exact))
+
+    async def describe(self) -> NodeDescription:
+        """Its clock, versions and certificate."""
+        return await self._describing()
 
     @contextmanager
     def _opened(self, uuid: str) -> Iterator[None]:

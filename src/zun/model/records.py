@@ -253,7 +253,8 @@ class NetworkInfo(msgspec.Struct, omit_defaults=True, frozen=True):
 class NodeInfo(msgspec.Struct, omit_defaults=True):
     """A node's own account of itself (`v/out/<node>/info`), rewritten about every minute and when it changes.
 
-    `millicpus`, `memory_mib`, `disk_gib` are what containers may use in all (after reserve and over-commit).
+    `millicpus`, `memory_mib`, `disk_gib` are what containers may use in all (after reserve and over-commit). `stream_address` is where
+    API servers reach its live things (host:port); "" in an installation of one process.
     """
 
     node: str
@@ -282,6 +283,8 @@ class NodeInfo(msgspec.Struct, omit_defaults=True):
     dedicated_cpus: list[Number] = []
     shared_cpus: list[Number] = []
     disk_quota_supported: bool = False
+    stream_address: str = ""
+    certificate_expires_at: Instant | None = None
     v: int = 1
 
 
