@@ -26,6 +26,7 @@ from zun.drivers.identity.keystone.options import KeystoneOptions
 from zun.drivers.identity.options import IdentityOptions
 from zun.drivers.runtime.docker.options import DockerOptions
 from zun.model.errors import Invalid
+from zun.nodestreams.options import NodeStreamOptions
 from zun.policy.options import PolicyOptions
 from zun.services.live_options import LiveOptions
 from zun.services.options import ContainerOptions, QuotaOptions
@@ -74,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: SchedulerOptions = SchedulerOptions()
     controller: ControllerOptions = ControllerOptions()
     compute: AgentOptions = AgentOptions()
+    node_streams: NodeStreamOptions = NodeStreamOptions()
     runtime: RuntimeOptions = RuntimeOptions()
     docker: DockerOptions = DockerOptions()
     policy: PolicyOptions = PolicyOptions()

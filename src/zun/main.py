@@ -127,6 +127,7 @@ _OVERRIDES = {"runtime": ("runtime", "driver"), "store": ("store", "driver"), "n
 
 def _run_role(arguments: argparse.Namespace) -> int:
     gc.disable()  # what starting makes is kept, not garbage; `life` enables it when all is assembled
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it writes past the log, and our errors say what it knows
     from zun import config  # noqa: PLC0415
     from zun.wiring import life  # noqa: PLC0415
 

@@ -117,8 +117,9 @@ async def test_an_api_server_takes_only_the_node_it_wants(
             with pytest.raises(Unavailable):
                 await at.far.stats(node.running)
         assert node.node.asked == [], who
-    plain = StreamServer("n1", node.live, PlainServer(LOOPBACK), QUICK)
-    address = await plain.start(LOOPBACK)
+    plain = StreamServer("n1", PlainServer(LOOPBACK), QUICK)
+    address = plain.listen(LOOPBACK)
+    await plain.serve(node.live)
     channels = Channels(TlsClient(Credentials(control, SystemClock())), QUICK, SystemClock())
     with pytest.raises(Unavailable):
         await RemoteNode("n1", address, channels, call_seconds=10).stats(node.running)
@@ -127,15 +128,30 @@ async def test_an_api_server_takes_only_the_node_it_wants(
     assert node.node.asked == []
 
 
-async def test_the_words_for_an_impostor_are_not_those_for_a_dead_node(
-    authority: TestAuthority, node: ScriptedNode
+async def test_what_is_wrong_with_a_connection_is_said(
+    authority: TestAuthority, node: ScriptedNode, tmp_path: Path
 ) -> None:
-    async with pair(node.live, authority.node("n2"), authority.control()) as at:
-        with pytest.raises(Unavailable, match="not that node"):
-            await at.far.stats(node.running)
+    control, others = authority.control(), TestAuthority(tmp_path / "others")
+    theirs = others.control()
+    expired = authority.issue("old", "node-n1@00000000", ["node-n1"], lifetime=timedelta(days=-1))
+    for server, client, words in (
+        (authority.node("n2"), control, "cannot show that it is that node"),
+        (others.node("n1"), control, "cannot show that it is that node"),
+        (expired, control, "expired"),
+        (None, control, "cannot show that it is that node"),
+        (authority.node("n1"), None, "may not take this API server's certificate"),
+        (authority.node("n1"), TlsFiles(control.authority, theirs.certificate, theirs.key), "may not take"),
+        (authority.node("n1"), authority.node("n2"), "does not take this API server's certificate"),
+    ):
+        async with pair(node.live, server, client) as at:
+            with pytest.raises(Unavailable, match=words):
+                await at.far.stats(node.running)
+    async with pair(node.live, authority.node("n1"), control) as at:
+        with pytest.raises(Unavailable, match="address of node n1 is not known"):
+            await at.node("n1", Address("no-such-host.invalid", 1)).stats(node.running)
         await at.server.stop()
         with pytest.raises(Unavailable, match="cannot be reached"):
-            await at.node("n2").stats(node.running)
+            await at.far.stats(node.running)
 
 
 def test_without_certificates_nothing_listens_or_connects_beyond_this_machine() -> None:
@@ -155,7 +171,7 @@ async def test_a_nodes_new_certificate_is_used_for_the_next_connection(
         await anext(chunks)
         _replace(files, authority.node("n2"))
         clock.advance(2)
-        with pytest.raises(Unavailable, match="not that node"):
+        with pytest.raises(Unavailable, match="cannot show that it is that node"):
             await calling(control, at).stats(node.running)
         assert (await calling(control, at, "n2").stats(node.running)).memory_bytes
         await node.say(b"more")

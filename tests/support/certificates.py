@@ -31,6 +31,18 @@ class TestAuthority:
         """A node's."""
         return self.issue(node, new_node_user(node), [node_host(node)], lifetime=lifetime)
 
+    def install_control(self, state_dir: Path) -> None:
+        """Put an API server's or controller's where it looks for it."""
+        self._install(self.control(), state_dir, {"control.pem": ("certificate",), "control.key": ("key",)})
+
+    def install_node(self, state_dir: Path, node: str) -> None:
+        """Put a node's where its agent looks for it."""
+        self._install(self.node(node), state_dir, {"node.pem": ("key", "certificate")})
+
+    def _install(self, files: TlsFiles, state_dir: Path, places: dict[str, tuple[str, ...]]) -> None:
+        for name, parts in {"ca.pem": ("authority",), **places}.items():
+            write(state_dir / name, b"".join(getattr(files, part).read_bytes() for part in parts))
+
     def issue(self, folder: str, common_name: str, hosts: list[str], *, lifetime: timedelta | None = None) -> TlsFiles:
         """Any; one with a negative lifetime has expired. Overwrites what is there."""
         files = TlsFiles(*(self._directory / folder / name for name in ("ca.pem", "own.pem", "own.key")))

@@ -31,7 +31,7 @@ class Pair:
     ) -> None:
         self.options = options
         self.live = live
-        self.server = StreamServer("n1", live, server, options)
+        self.server = StreamServer("n1", server, options)
         self.channels = Channels(client, options, SystemClock())
         self.address = LOOPBACK
 
@@ -75,7 +75,8 @@ async def pair(
     server: ServerSecurity = PlainServer(LOOPBACK) if node is None else TlsServer(Credentials(node, clock))
     client: ClientSecurity = PlainClient() if control is None else TlsClient(Credentials(control, clock))
     made = Pair(live, server=server, client=client, options=msgspec.structs.replace(QUICK, **options))
-    made.address = await made.server.start(LOOPBACK)
+    made.address = made.server.listen(LOOPBACK)
+    await made.server.serve(live)
     try:
         yield made
     finally:

@@ -121,8 +121,10 @@ class Memory:
 
 
 async def _serve() -> None:
-    server = StreamServer("n1", Mill(), PlainServer(LOOPBACK), QUICK)
-    print((await server.start(LOOPBACK)).port, flush=True)
+    server = StreamServer("n1", PlainServer(LOOPBACK), QUICK)
+    address = server.listen(LOOPBACK)
+    await server.serve(Mill())
+    print(address.port, flush=True)
     await asyncio.Event().wait()
 
 

@@ -16,6 +16,16 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
             description="The node's name, for good: its containers belong to it. a-z, 0-9, dot, dash. Empty: the host name."
         ),
     ] = ""
+    stream_listen: Annotated[
+        str,
+        Meta(
+            description="Where the node serves logs, consoles and archives to API servers, host:port (port 0: any free one). Beyond "
+            "this machine it needs a certificate, which joining gives."
+        ),
+    ] = "127.0.0.1:0"
+    stream_address: Annotated[
+        str, Meta(description="Where API servers reach that, host:port. Empty: where it listens, as the store sees it.")
+    ] = ""
     cpu_allocation_ratio: Annotated[
         float, Meta(description="So many times its cpus a node gives to containers without cpus of their own.", gt=0)
     ] = 16.0

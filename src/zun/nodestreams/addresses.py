@@ -3,9 +3,10 @@
 
 import ipaddress
 import re
+import socket
 from typing import NamedTuple
 
-from zun.model.errors import Invalid
+from zun.model.errors import Invalid, Unavailable
 
 _NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -53,6 +54,19 @@ def parse_address(text: str, *, any_port: bool = False) -> Address:
             f"{text[:100]!r} is no address; write it like 10.0.0.5:9518, [fd00::5]:9518 or node5.example:9518."
         )
     return Address(host, number)
+
+
+def own_address_towards(peer: Address) -> str:
+    """The address of this machine that a peer sees. Nothing is sent. Raises `Unavailable` when there is no way to it."""
+    try:
+        family, kind, *_, target = socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(target)
+            return str(probe.getsockname()[0])
+    except OSError as error:
+        raise Unavailable(
+            f"This machine has no way to {peer} ({error}), so its own address is not known; set [compute] stream_address."
+        ) from error
 
 
 def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

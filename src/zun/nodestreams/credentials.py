@@ -90,4 +90,5 @@ def _load(files: TlsFiles) -> Identity:
         raise Invalid(f"{files.key} can be read by others; take that away (chmod 600) and think about who may have it.")
     if pem.public_bytes(private.public_key()) != pem.public_bytes(read.public_key()):
         raise Invalid(f"The key {files.key} belongs to another certificate than {files.certificate}.")
-    return Identity(authority, certificate, key, facts_of(read).not_after)
+    # Written anew: a node's key and certificate lie in one file.
+    return Identity(authority, pem.certificate_to_pem(read), pem.key_to_pem(private), facts_of(read).not_after)

@@ -43,6 +43,28 @@ _STATUS: dict[type[ZunError], grpc.StatusCode] = {
 }
 _KINDS = {kind.__name__: kind for kind in _STATUS}
 _OTHER_STATUSES = frozenset({400, 413})
+
+_LOST = (
+    ("certificate has expired", "The certificate of node {node} has expired; an operator must renew it."),
+    ("not yet valid", "The certificate of node {node} is not valid yet; an operator must compare the clocks."),
+    (
+        "verif",
+        "What answers at the address of node {node} cannot show that it is that node; an operator must look at it.",
+    ),
+    (
+        "handshake failed",
+        "What answers at the address of node {node} cannot show that it is that node; an operator must look at it.",
+    ),
+    ("resolv", "The address of node {node} is not known here; an operator must look at its [compute] stream_address."),
+    (
+        "socket closed",
+        "Node {node} does not stay connected; it may not take this API server's certificate. Try again in a moment.",
+    ),
+    ("failed to connect", "Node {node} cannot be reached. Try again in a moment."),
+    ("", "The connection to node {node} is lost. Try again in a moment."),
+)
+"""What gRPC says of a connection, by words in it, in words of ours: the first that fits. Its own are for who reads the log."""
+
 _CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}|")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -87,7 +109,7 @@ def meaning(error: grpc.aio.AioRpcError, node: str) -> ZunError:
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return _exhausted(node, details)
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-        return Unavailable(f"{_lost(node, details)} Try again in a moment.")
+        return Unavailable(next(said for words, said in _LOST if words in details.lower()).format(node=node))
     return Internal(f"Node {node} failed and did not say why; look at its log.")
 
 
@@ -102,15 +124,6 @@ def _exhausted(node: str, details: str) -> ZunError:
     if "larger than max" in details:
         return Internal(f"Node {node} said more at once than is taken; look at its log.")
     return Unavailable(f"Node {node} is busy with too many requests; try again in a moment.")
-
-
-def _lost(node: str, details: str) -> str:
-    """In words of ours: those of gRPC are for who reads the log."""
-    if "failed to connect" in details.lower() or "connections to all backends failing" in details.lower():
-        if "verif" in details.lower():
-            return f"What answers at the address of node {node} is not that node."
-        return f"Node {node} cannot be reached."
-    return f"The connection to node {node} is lost."
 
 
 def _plain(text: str) -> str:

@@ -27,9 +27,9 @@ Handler = Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]
 
 
 class StreamServer:
-    """Serves one node's live things. `start`, then `stop`."""
+    """Serves one node's live things: `listen`, `serve`, and in the end `stop`."""
 
-    def __init__(self, node: str, live: NodeLive, security: ServerSecurity, options: NodeStreamOptions) -> None:
+    def __init__(self, node: str, security: ServerSecurity, options: NodeStreamOptions) -> None:
         self._node = node
         self._security = security
         self._stopping = False
@@ -39,18 +39,21 @@ class StreamServer:
             options=protocol.server_arguments(options),
             maximum_concurrent_rpcs=options.most_streams + options.most_calls + _SPARE_CALLS,
         )
-        self._server.add_generic_rpc_handlers((self._handlers(Calls(live, self.admission)),))
 
-    async def start(self, listen: Address) -> Address:
-        """Listen; port 0 is any free one. Returns where it listens. Raises `Unavailable` when it cannot."""
+    def listen(self, address: Address) -> Address:
+        """Take a port (0: any free one) and return where that is; who calls waits for `serve`. Raises `Unavailable`."""
         try:
-            port = self._security.listen(self._server, listen)
+            port = self._security.listen(self._server, address)
         except RuntimeError as error:
             raise Unavailable(
-                f"The node cannot serve streams on {listen}, which is in use or not this machine's; give another [compute] stream_listen."
+                f"The node cannot serve streams on {address}, which is in use or not this machine's; give another [compute] stream_listen."
             ) from error
+        return Address(address.host, port)
+
+    async def serve(self, live: NodeLive) -> None:
+        """Begin."""
+        self._server.add_generic_rpc_handlers((self._handlers(Calls(live, self.admission)),))
         await self._server.start()
-        return Address(listen.host, port)
 
     async def stop(self) -> None:
         """Stop listening and end all streams, telling their clients why."""

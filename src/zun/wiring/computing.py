@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from zun.agent.agent import Agent
+from zun.agent.fingerprinting import NOWHERE, Endpoint
 from zun.agent.identity import boot_id, load_identity
 from zun.agent.recovery import patiently
 from zun.base.clock import Clock
@@ -26,8 +27,10 @@ class Node:
     newcomer: Newcomer
 
 
-async def build_node(settings: Settings, stack: AsyncExitStack, *, name: str, store: Store, clock: Clock) -> Node:
-    """The node called `name`, linked to the control plane through `store`."""
+async def build_node(
+    settings: Settings, stack: AsyncExitStack, *, name: str, store: Store, clock: Clock, endpoint: Endpoint = NOWHERE
+) -> Node:
+    """The node called `name`, linked to the control plane through `store`; `endpoint` is where its streams are served."""
     identity = load_identity(settings.state_dir)
     key = node_key(settings.state_dir)
     engine = await open_engine(settings, identity, clock)
@@ -41,6 +44,7 @@ async def build_node(settings: Settings, stack: AsyncExitStack, *, name: str, st
         clock=clock,
         options=settings.compute,
         state_dir=settings.state_dir,
+        endpoint=endpoint,
     )
     return Node(name, engine.name, agent, Newcomer(name, identity.uuid, key.public))
 

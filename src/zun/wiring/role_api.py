@@ -7,8 +7,8 @@ from zun.base.clock import SystemClock
 from zun.config import Settings
 from zun.store.view import View
 from zun.wiring.basis import master_key, prepare
-from zun.wiring.directories import OutOfReach
 from zun.wiring.life import House
+from zun.wiring.reaching_nodes import remote_directory
 from zun.wiring.serving import build_api
 from zun.wiring.stores import open_store, require_shared_store
 
@@ -21,10 +21,11 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     key = master_key(settings.state_dir)
     store = await stack.enter_async_context(open_store(settings, clock))
     view = View(store, clock)
-    api = build_api(settings, stack, store=store, view=view, clock=clock, master_key=key, directory=OutOfReach())
+    nodes = remote_directory(settings, view, clock)
+    api = build_api(settings, stack, store=store, view=view, clock=clock, master_key=key, directory=nodes)
     return House(
         greeting=f"zund api is ready on {api.url}",
-        stages=[{"api": api.serving}, {"containers": api.accepting, "view": view.run}],
+        stages=[{"api": api.serving}, {"nodes": nodes.run, "containers": api.accepting, "view": view.run}],
         ready=view.ready,
         end_streams=api.end_streams,
     )

@@ -8,6 +8,7 @@ from zun.config import Settings
 from zun.wiring.basis import node_name, prepare
 from zun.wiring.computing import build_node, register_over_store
 from zun.wiring.life import House
+from zun.wiring.serving_streams import open_node_streams
 from zun.wiring.stores import open_store, require_shared_store
 
 
@@ -18,14 +19,19 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     clock = SystemClock()
     prepare(settings.state_dir)
     store = await stack.enter_async_context(open_store(settings, clock))
-    node = await build_node(settings, stack, name=name, store=store, clock=clock)
+    streams = open_node_streams(settings, node=name, clock=clock)
+    stack.push_async_callback(streams.server.stop)
+    node = await build_node(settings, stack, name=name, store=store, clock=clock, endpoint=streams.endpoint)
 
     async def registration() -> None:
         # The store is a plain etcd on loopback (`open_store` sees to it), which takes the node's word for who it is.
         await register_over_store(node, store, clock)
 
     return House(
-        greeting=f"zund compute is ready; node {node.name}, engine {node.engine}",
-        stages=[{"registration": registration, "agent": node.agent.run}],
+        greeting=f"zund compute is ready; node {node.name}, engine {node.engine}, streams at {streams.endpoint.address}",
+        stages=[
+            {"streams": lambda: streams.run(node.agent)},
+            {"registration": registration, "agent": node.agent.run},
+        ],
         ready=node.agent.ready,
     )
