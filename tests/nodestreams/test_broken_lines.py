@@ -211,6 +211,22 @@ async def test_a_node_that_is_removed_loses_its_streams(at: Line) -> None:
         assert await anext(others) == Chunk(Channel.STDOUT, b"more")
 
 
+async def test_new_calls_leave_an_old_connection_to_the_streams_it_carries() -> None:
+    node = ScriptedNode()
+    async with pair(node.live, connection_age_seconds=1) as made:
+        line = BadLine(made.address)
+        async with line.open() as address, made.node("n1", address).logs(node.running, FOLLOW) as chunks:
+            far = made.node("n1", address)
+            await anext(chunks)
+            await anext(chunks)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while line.connections == 1:
+                    await far.stats(node.running)
+                    await asyncio.sleep(0.05)
+            await node.say(b"more")
+            assert (await anext(chunks)).data == b"more"
+
+
 async def _deaf(*_: object) -> int:
     await asyncio.get_running_loop().create_future()
     return 0

@@ -2,13 +2,14 @@
 """Nodes are found where the view says they are, and their connections are looked after."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import grpc.aio
 import pytest
 
 from support.live_nodes import ScriptedNode
-from support.stream_pair import QUICK, Pair, pair
+from support.stream_pair import LOOPBACK, QUICK, Pair, pair
 from support.world import World, world_on
 from zun.base.clock import ManualClock
 from zun.drivers.runtime.types import LogQuery
@@ -19,7 +20,8 @@ from zun.nodestreams.channels import Channels
 from zun.nodestreams.directory import RemoteDirectory
 from zun.nodestreams.options import NodeStreamOptions
 from zun.nodestreams.protocol import Arguments
-from zun.nodestreams.security import PlainClient
+from zun.nodestreams.security import PlainClient, PlainServer
+from zun.nodestreams.server import StreamServer
 from zun.services.nodelive_contract import PATIENCE_SECONDS
 from zun.store import keys
 from zun.store.interface import Delete
@@ -192,6 +194,28 @@ async def test_the_number_of_connections_is_bounded_and_the_least_used_one_goes(
             await directory.live("n1").stats(at.node.running)
     await directory.live("n1").stats(at.node.running)
     await channels.close()
+
+
+async def test_what_is_told_of_a_request_reaches_the_node(at: Place) -> None:
+    told: list[Mapping[str, str]] = []
+
+    @contextmanager
+    def around(metadata: Mapping[str, str]) -> Iterator[None]:
+        told.append(metadata)
+        yield
+
+    server = StreamServer("n1", PlainServer(LOOPBACK), QUICK, around=around)
+    await at.node_at("n1", str(server.listen(LOOPBACK)))
+    await server.serve(at.node.live)
+    directory = RemoteDirectory(
+        at.world.view, at.channels, call_seconds=30, metadata=lambda: [("zun-request-id", "req-1")]
+    )
+    node = directory.live("n1")
+    await node.stats(at.node.running)
+    async with node.logs(at.node.running, FOLLOW), node.attach(at.node.running):
+        assert [call["zun-request-id"] for call in told] == ["req-1"] * 3
+    await at.channels.close()
+    await server.stop()
 
 
 async def passes(at: Place, seconds: float, condition: Callable[[], bool]) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from zun.nodestreams.addresses import Address
 from zun.nodestreams.security import PlainServer
 from zun.nodestreams.server import StreamServer
 from zun.services.nodelive_fake import FakeNode
+from zun.services.reading_ahead import reading_ahead
 
 MIB = 1 << 20
 PIECE = bytes(range(256)) * 256  # 64 KiB
@@ -31,6 +33,7 @@ class Mill(FakeNode):
 
     def __init__(self) -> None:
         super().__init__()
+        self.follow = defaultdict(asyncio.Queue)  # a log that is followed says nothing more, and does not end
         self.made = self.taken = 0
         self.digest = ""
 
@@ -42,7 +45,8 @@ class Mill(FakeNode):
             return
         kind, mib = uuid.split("-")
         chunk = Chunk(Channel.STDOUT, LINE if kind == "lines" else PIECE)
-        yield self._chunks(chunk, int(mib) * MIB)
+        async with reading_ahead(self._chunks(chunk, int(mib) * MIB)) as chunks:  # as an agent does
+            yield chunks
 
     @asynccontextmanager
     async def get_archive(self, uuid: str, path: str) -> AsyncIterator[tuple[PathStat, AsyncIterator[bytes]]]:

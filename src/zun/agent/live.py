@@ -12,6 +12,7 @@ from zun.drivers.runtime.base import ByteSession, Runtime
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
 from zun.model.errors import Timeout
 from zun.services.nodelive import NodeDescription
+from zun.services.reading_ahead import reading_ahead
 
 T = TypeVar("T")
 
@@ -42,9 +43,9 @@ class AgentLive:
 
     @asynccontextmanager
     async def logs(self, uuid: str, query: LogQuery) -> AsyncIterator[AsyncIterator[Chunk]]:
-        """Log output."""
+        """Log output; engines tell it line by line, here lines that are there are one piece."""
         with self._opened(uuid):
-            async with self._streams.logs(self._handle(uuid), query) as chunks:
+            async with self._streams.logs(self._handle(uuid), query) as lines, reading_ahead(lines) as chunks:
                 yield chunks
 
     async def exec_create(self, uuid: str, request: ExecRequest) -> str:

@@ -14,9 +14,9 @@ from zun.nodestreams import converting
 from zun.nodestreams import messages_pb2 as pb
 from zun.nodestreams.admission import Admission
 from zun.nodestreams.conversation import Conversation
-from zun.nodestreams.outbox import reading_ahead
 from zun.nodestreams.protocol import MOST_ANSWER_BYTES
 from zun.services.nodelive import NodeLive
+from zun.services.reading_ahead import BATCH_BYTES, reading_ahead
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
@@ -39,10 +39,9 @@ class Calls:
         with self._admission.stream(asked.container):
             async with self._live.logs(asked.container, converting.log_query(asked)) as chunks:
                 await context.write(pb.Output().SerializeToString())
-                async with reading_ahead(lambda: chunks) as outbox:
-                    while (batch := await outbox.take()) is not None:
-                        output = pb.Output(chunks=[converting.chunk_message(*piece) for piece in batch])
-                        await context.write(output.SerializeToString())
+                async for chunk in chunks:
+                    for piece in _cut(chunk):
+                        await context.write(converting.output_message([piece]).SerializeToString())
 
     async def session(self, requests: Requests, context: grpc.aio.ServicerContext) -> None:
         """A command, or the container's own process."""
@@ -66,10 +65,9 @@ class Calls:
         with self._admission.stream(asked.container):
             async with self._live.get_archive(asked.container, asked.path) as (stat, data):
                 await context.write(pb.ArchiveOut(stat=converting.path_stat_message(stat)).SerializeToString())
-                async with reading_ahead(lambda: _as_chunks(data)) as outbox:
-                    while (batch := await outbox.take()) is not None:
-                        for _, piece in batch:
-                            await context.write(pb.ArchiveOut(data=piece).SerializeToString())
+                async with reading_ahead(_as_chunks(data)) as outbox:
+                    async for chunk in outbox:
+                        await context.write(pb.ArchiveOut(data=chunk.data).SerializeToString())
 
     async def put_archive(self, requests: Requests, _: grpc.aio.ServicerContext) -> bytes:
         """Files in."""
@@ -157,6 +155,14 @@ async def _uploaded(requests: Requests) -> AsyncIterator[bytes]:
 async def _as_chunks(data: AsyncIterator[bytes]) -> AsyncIterator[Chunk]:
     async for piece in data:
         yield Chunk(Channel.STDOUT, piece)
+
+
+def _cut(chunk: Chunk) -> list[Chunk]:
+    """In pieces that a message may hold."""
+    if len(chunk.data) <= BATCH_BYTES:
+        return [chunk]
+    starts = range(0, len(chunk.data), BATCH_BYTES)
+    return [Chunk(chunk.channel, chunk.data[start : start + BATCH_BYTES]) for start in starts]
 
 
 def _answer(message: Message) -> bytes:

@@ -2,6 +2,7 @@
 """A node's live things as an API server reaches them: `NodeLive` over the connection to that node."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -50,7 +51,7 @@ class RemoteNode:
         request = converting.packed(lambda: converting.logs_request(uuid, query))
         async with self._told(protocol.LOGS, request, pb.Output.FromString) as reply:
             await reply.first(lambda _: True)
-            yield _chunks(reply)
+            yield _Chunks(reply)
 
     async def exec_create(self, uuid: str, request: ExecRequest) -> str:
         """Prepare a command."""
@@ -93,7 +94,7 @@ class RemoteNode:
         request = converting.packed(lambda: pb.ArchiveRequest(container=uuid, path=path))
         async with self._told(protocol.GET_ARCHIVE, request, pb.ArchiveOut.FromString) as reply:
             stat = await reply.first(lambda message: converting.path_stat(message.stat))
-            yield stat, _pieces(reply)
+            yield stat, _Pieces(reply)
 
     async def put_archive(self, uuid: str, path: str, data: AsyncIterator[bytes]) -> None:
         """Unpack a tar. What `data` raises comes out as it is, and the node's side ends."""
@@ -159,15 +160,33 @@ class RemoteNode:
                 yield session
 
 
-async def _chunks(reply: Reply[pb.Output]) -> AsyncIterator[Chunk]:
-    while (found := await reply.next(lambda message: list(converting.chunks(message)))) is not None:
-        for chunk in found:
-            yield chunk
+class _Chunks(AsyncIterator[Chunk]):
+    """A log's pieces. No generator: one that nobody reads to its end is ended late and somewhere else."""
+
+    def __init__(self, reply: Reply[pb.Output]) -> None:
+        self._reply = reply
+        self._ready: deque[Chunk] = deque()
+
+    async def __anext__(self) -> Chunk:
+        while not self._ready:
+            found = await self._reply.next(lambda message: list(converting.chunks(message)))
+            if found is None:
+                raise StopAsyncIteration
+            self._ready.extend(found)
+        return self._ready.popleft()
 
 
-async def _pieces(reply: Reply[pb.ArchiveOut]) -> AsyncIterator[bytes]:
-    while (data := await reply.next(lambda message: message.data)) is not None:
-        yield data
+class _Pieces(AsyncIterator[bytes]):
+    """An archive's."""
+
+    def __init__(self, reply: Reply[pb.ArchiveOut]) -> None:
+        self._reply = reply
+
+    async def __anext__(self) -> bytes:
+        found = await self._reply.next(lambda message: message.data)
+        if found is None:
+            raise StopAsyncIteration
+        return found
 
 
 async def _upload(call: Any, first: bytes, data: AsyncIterator[bytes]) -> None:

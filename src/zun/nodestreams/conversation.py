@@ -15,7 +15,7 @@ from zun.drivers.runtime.types import Chunk
 from zun.model.errors import Invalid, ZunError
 from zun.nodestreams import converting, failures
 from zun.nodestreams import messages_pb2 as pb
-from zun.nodestreams.outbox import Outbox, reading_ahead
+from zun.services.reading_ahead import Outbox, reading_ahead
 
 
 class Conversation:
@@ -43,9 +43,9 @@ class Conversation:
             await asyncio.gather(*sides, return_exceptions=True)
 
     async def _tell(self) -> None:
-        async with reading_ahead(self._output) as self._outbox:
+        async with reading_ahead(self._output()) as self._outbox:
             while (batch := await self._outbox.take()) is not None:
-                output = pb.Output(chunks=[converting.chunk_message(*piece) for piece in batch])
+                output = converting.output_message(batch)
                 if self._refused is not None:
                     output.input_closed.CopyFrom(failures.told(self._refused))
                 await self._write(output.SerializeToString())

@@ -7,7 +7,7 @@ checked them; but text that has no place in a message is refused.
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import msgspec
@@ -80,9 +80,9 @@ def log_query(request: pb.LogsRequest) -> LogQuery:
     )
 
 
-def chunk_message(channel: Channel, data: bytes) -> pb.Chunk:
-    """A piece of output."""
-    return pb.Chunk(channel=_CHANNELS[channel], data=data)
+def output_message(pieces: Iterable[Chunk]) -> pb.Output:
+    """Pieces of output."""
+    return pb.Output(chunks=[pb.Chunk(channel=_CHANNELS[piece.channel], data=piece.data) for piece in pieces])
 
 
 def chunks(output: pb.Output) -> Iterator[Chunk]:

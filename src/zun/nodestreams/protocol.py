@@ -28,17 +28,14 @@ WINDOW_BYTES = 256 * 1024
 PIECE_BYTES = 64 * 1024
 """A client cuts what it sends into such pieces."""
 
-BATCH_BYTES = 128 * 1024
-"""A node puts pieces together to messages of about this size, when they come faster than they go out."""
-
-AHEAD_BYTES = 256 * 1024
-"""A node reads so far ahead of a client, but for one piece."""
-
 MOST_REQUEST_BYTES = 5 * 1024 * 1024
 """A node takes no larger message: a command with its environment is as long as a body of the API at most."""
 
 MOST_ANSWER_BYTES = 1024 * 1024
 """An API server takes no larger message, so that a captured node cannot fill its memory."""
+
+MOST_CONNECTIONS = 1000
+"""A node takes so many at once, so that strangers cannot use up its file descriptors; each API server needs one or two."""
 
 FAILURE_TRAILER = "zun-failure-bin"
 
@@ -80,6 +77,7 @@ def server_arguments(options: NodeStreamOptions) -> Arguments:
         ("grpc.max_connection_idle_ms", 2 * _ms(options.idle_seconds)),
         ("grpc.max_connection_age_ms", _ms(options.connection_age_seconds)),  # streams in flight go on
         ("grpc.server_handshake_timeout_ms", 10_000),
+        ("grpc.max_allowed_incoming_connections", MOST_CONNECTIONS),
         ("grpc.so_reuseport", 0),  # two agents on one port are a mistake
     ]
 

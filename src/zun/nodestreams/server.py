@@ -3,7 +3,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import grpc
@@ -24,13 +25,22 @@ _SPARE_CALLS = 100
 """Beyond what is served, so many may wait for being refused with a reason."""
 
 Handler = Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]
+Around = Callable[[Mapping[str, str]], AbstractContextManager[None]]
+
+
+def _nothing_around(_: Mapping[str, str]) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 class StreamServer:
     """Serves one node's live things: `listen`, `serve`, and in the end `stop`."""
 
-    def __init__(self, node: str, security: ServerSecurity, options: NodeStreamOptions) -> None:
+    def __init__(
+        self, node: str, security: ServerSecurity, options: NodeStreamOptions, *, around: Around = _nothing_around
+    ) -> None:
+        """`around` is a context for each call, made of its metadata: for what a log line should tell of it."""
         self._node = node
+        self._around = around
         self._security = security
         self._stopping = False
         self._running: set[asyncio.Task[Any]] = set()
@@ -89,7 +99,8 @@ class StreamServer:
             assert task is not None  # noqa: S101 - a coroutine runs in a task
             self._running.add(task)
             try:
-                return await self._served(handler, request, context)
+                with self._around(_metadata(context)):
+                    return await self._served(handler, request, context)
             finally:
                 self._running.discard(task)
 
@@ -113,3 +124,8 @@ class StreamServer:
 
     def _leaving(self) -> Unavailable:
         return Unavailable(f"Node {self._node} restarts or stops; try again in a moment.")
+
+
+def _metadata(context: grpc.aio.ServicerContext) -> dict[str, str]:
+    """What the caller told of the request, as text."""
+    return {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
