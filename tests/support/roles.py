@@ -144,9 +144,9 @@ class Cluster:
         """A controller, not started yet."""
         return self._role("controller", name, self._directory / "control", settings)
 
-    def compute(self, name: str, settings: str = "") -> Role:
-        """A node with the fake engine, not started yet."""
-        return self._role("compute", name, self._directory / name, settings, "--runtime", "fake", "--node-name", name)
+    def compute(self, name: str, settings: str = "", *, runtime: str = "fake") -> Role:
+        """A node, not started yet."""
+        return self._role("compute", name, self._directory / name, settings, "--runtime", runtime, "--node-name", name)
 
     def _role(self, role: str, name: str, state_dir: Path, settings: str, *arguments: str) -> Role:
         made = Role(role, name, state_dir, self._with_store(settings), *arguments)
