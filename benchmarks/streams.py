@@ -21,6 +21,7 @@ from benchmarks.house import environment
 from benchmarks.rows import Part, Row
 from benchmarks.stream_node import NODE, PIECES, Mill
 from zun.base.clock import SystemClock
+from zun.base.private_file import replace_private
 from zun.drivers.runtime.types import LogQuery
 from zun.model.subjects import CONTROL, node_host
 from zun.nodestreams.addresses import Address
@@ -31,7 +32,6 @@ from zun.nodestreams.options import NodeStreamOptions
 from zun.nodestreams.security import PlainClient, TlsClient
 from zun.pki import pem
 from zun.pki.authority import Authority
-from zun.pki.files import write
 from zun.services.nodelive import NodeLive
 
 MIB = 1 << 20
@@ -115,11 +115,11 @@ def served(directory: Path, bytecode: Path) -> Iterator[Address]:
 def certificates(directory: Path) -> TlsFiles:
     """Both sides' certificates; gives the API's."""
     authority = Authority.create("bench", datetime.now(UTC))
-    write(directory / "ca.pem", authority.certificate_pem.encode())
+    replace_private(directory / "ca.pem", authority.certificate_pem.encode())
     for name, common_name, hosts in (("node", node_host(NODE), [node_host(NODE)]), ("control", CONTROL, [])):
         key = pem.new_key()
         certificate = authority.issue(key.public_key(), common_name, hosts=hosts, now=datetime.now(UTC), days=1)
-        write(directory / f"{name}.pem", pem.key_to_pem(key) + pem.certificate_to_pem(certificate))
+        replace_private(directory / f"{name}.pem", pem.key_to_pem(key) + pem.certificate_to_pem(certificate))
     return TlsFiles(directory / "ca.pem", directory / "control.pem", directory / "control.pem")
 
 

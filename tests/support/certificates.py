@@ -41,7 +41,7 @@ class TestAuthority:
 
     def _install(self, files: TlsFiles, state_dir: Path, places: dict[str, tuple[str, ...]]) -> None:
         for name, parts in {"ca.pem": ("authority",), **places}.items():
-            write(state_dir / name, b"".join(getattr(files, part).read_bytes() for part in parts))
+            replace_private(state_dir / name, b"".join(getattr(files, part).read_bytes() for part in parts))
 
     def issue(self, folder: str, common_name: str, hosts: list[str], *, lifetime: timedelta | None = None) -> TlsFiles:
         """Any; one with a negative lifetime has expired. Overwrites what is there."""

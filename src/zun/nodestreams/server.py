@@ -21,6 +21,7 @@ from zun.services.nodelive import NodeLive
 
 _LOG = logging.getLogger(__name__)
 _STOP_SECONDS = 2.0
+_TELL_SECONDS = 10.0
 _SPARE_CALLS = 100
 """Beyond what is served, so many may wait for being refused with a reason."""
 
@@ -30,6 +31,25 @@ Around = Callable[[Mapping[str, str]], AbstractContextManager[None]]
 
 def _nothing_around(_: Mapping[str, str]) -> AbstractContextManager[None]:
     return nullcontext()
+
+
+class Strangers:
+    """Those who were turned away: told now and then, so that they cannot fill the log."""
+
+    def __init__(self) -> None:
+        self._untold = 0
+        self._tell_at = 0.0
+
+    def seen(self, peer: str, who: str) -> None:
+        """One more."""
+        self._untold += 1
+        now = asyncio.get_running_loop().time()
+        if now < self._tell_at:
+            return
+        _LOG.warning(
+            "Streams were refused to %s, whose certificate is of %s (calls refused: %d)", peer, who, self._untold
+        )
+        self._untold, self._tell_at = 0, now + _TELL_SECONDS
 
 
 class StreamServer:
@@ -44,6 +64,7 @@ class StreamServer:
         self._security = security
         self._stopping = False
         self._running: set[asyncio.Task[Any]] = set()
+        self._strangers = Strangers()
         self.admission = Admission(node, options)
         self._server = grpc.aio.server(
             options=protocol.server_arguments(options),
@@ -99,8 +120,7 @@ class StreamServer:
             assert task is not None  # noqa: S101 - a coroutine runs in a task
             self._running.add(task)
             try:
-                with self._around(_metadata(context)):
-                    return await self._served(handler, request, context)
+                return await self._served(handler, request, context)
             finally:
                 self._running.discard(task)
 
@@ -111,9 +131,10 @@ class StreamServer:
             self._security.check(context)
             if self._stopping:
                 raise self._leaving()
-            return await handler(request, context)
+            with self._around(_metadata(context)):
+                return await handler(request, context)
         except Stranger as stranger:
-            _LOG.warning("Streams were refused to %s, whose certificate is of %s", context.peer(), stranger)
+            self._strangers.seen(context.peer(), str(stranger))
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, "not a certificate of the control plane")
         except ZunError as error:
             await failures.end(context, error)

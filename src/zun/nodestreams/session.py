@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A session with a process on another machine: `ByteSession` over one call.
 
-A reader or writer that is cancelled must not end the call (a console cancels its reader, and then ends the input); so two tasks of the session's own
-read and write, and callers wait for those.
+A reader or writer that is cancelled must not end the call (a console cancels its reader, and then ends the input); so tasks of the session's
+own read and write, and callers wait for those.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,7 +16,8 @@ from zun.nodestreams import converting, failures
 from zun.nodestreams import messages_pb2 as pb
 from zun.nodestreams.channels import Connection
 from zun.nodestreams.protocol import PIECE_BYTES
-from zun.nodestreams.reply import Reply, broken_off, in_our_words
+from zun.nodestreams.reply import Reply, in_our_words
+from zun.services.reading_ahead import Outbox, reading_ahead
 
 _LEAVING_SECONDS = 1.5
 """Who leaves waits so long for what was written to reach the process."""
@@ -26,42 +26,38 @@ _ENDED = "Its standard input is closed: the process has ended or its end of inpu
 
 
 class RemoteSession:
-    """Implements `ByteSession`."""
+    """Implements `ByteSession`, within `opened`."""
 
     def __init__(self, call: Any, node: str, connection: Connection) -> None:
         self._call = call
         self._node = node
         self._connection = connection
         self._reply = Reply(call, pb.Output.FromString, node, connection)
-        self._ready: deque[Chunk] = deque()
-        self._incoming: asyncio.Queue[list[Chunk] | None] = asyncio.Queue(1)
+        self._incoming = Outbox()
         self._outgoing: asyncio.Queue[bytes | None] = asyncio.Queue(1)
         self._over = False
+        self._failure: ZunError | None = None
+        self._exit: pb.Exit | None = None
         self._input_open = True
         self._refused: ZunError | None = None
-        self._failure: ZunError | None = None
-        self._exit: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        self._broken = False
-        self._left = False
 
     async def read(self) -> Chunk | None:
         """The next piece of output; None at the end."""
-        while not self._ready:
-            if self._over:
-                return None
-            found = await self._incoming.get()
-            if found is not None:
-                self._ready.extend(found)
-                continue
+        if self._over:
+            return None
+        try:
+            return await anext(self._incoming)
+        except StopAsyncIteration:
             self._over = True
-            if self._failure is not None:
-                raise self._failure
-        return self._ready.popleft()
+            return None
+        except ZunError:
+            self._over = True
+            raise
 
     async def write(self, data: bytes) -> None:
         """To the process's stdin; waits while it does not read."""
         for start in range(0, len(data), PIECE_BYTES):
-            if not self._input_open or self._over or self._broken:
+            if not self._input_open or self._over:
                 raise Conflict(_ENDED)
             if self._refused is not None:
                 raise Conflict(self._refused.message, code=self._refused.code)
@@ -75,78 +71,70 @@ class RemoteSession:
 
     async def exit_code(self) -> int | None:
         """The process's exit code, once `read` has returned None."""
-        return await asyncio.shield(self._exit)
+        if self._failure is not None:
+            raise self._failure
+        while self._exit is None:
+            message = await self._reply.first(lambda message: message)
+            self._exit = message.exit if message.HasField("exit") else None
+        return converting.exit_code(self._exit)
 
     @asynccontextmanager
     async def opened(self, what: pb.SessionOpen) -> AsyncIterator[None]:
         """Open it, and leave it in the end. Raises what the node refuses it with."""
-        with in_our_words(self._node, self._connection):
-            await self._call.write(pb.SessionInput(open=what).SerializeToString())
-        await self._reply.first(lambda _: True)
-        tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._send())]
         try:
-            yield
-            await self._leave(tasks)
+            with in_our_words(self._node, self._connection):
+                await self._call.write(pb.SessionInput(open=what).SerializeToString())
+            await self._reply.first(lambda _: True)
+            sending = asyncio.create_task(self._send())
+            try:
+                async with reading_ahead(self._output(), ahead_bytes=1) as self._incoming:
+                    yield
+                    await self._leave()
+            finally:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
         finally:
             self._call.cancel()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            self._exit.cancel()
 
-    async def _receive(self) -> None:
-        """Until the node has said all. What comes after somebody left is dropped."""
-        ended = False
+    async def _output(self) -> AsyncIterator[Chunk]:
+        """Until the process has said all."""
         try:
-            while (output := await self._reply.next(_heard)) is not None:
-                chunks, message = output
+            while True:
+                chunks, message = await self._reply.first(_heard)
                 if message.HasField("input_closed"):
                     self._refused = failures.heard(message.input_closed, self._node)
-                if chunks:
-                    await self._hand_over(chunks)
-                if message.ended and not ended:
-                    ended = True
-                    await self._hand_over(None)
-                if message.HasField("exit") and not self._exit.done():
-                    self._exit.set_result(converting.exit_code(message.exit))
-            failure: ZunError = broken_off(self._node)
+                for chunk in chunks:
+                    yield chunk
+                if message.ended:
+                    return
         except ZunError as error:
-            failure = error
-        if not ended:
-            self._failure = failure
-            await self._hand_over(None)
-        if not self._exit.done():
-            self._exit.set_exception(failure)
-            self._exit.exception()  # nobody need ask
-
-    async def _hand_over(self, chunks: list[Chunk] | None) -> None:
-        if not self._left:
-            await self._incoming.put(chunks)
+            self._failure = error
+            raise
 
     async def _send(self) -> None:
         """What is written, in order. When the call takes no more it is dropped; who writes then is told."""
+        broken = False
         while (message := await self._outgoing.get()) is not None:
-            if self._broken:
+            if broken:
                 continue
             try:
                 with in_our_words(self._node, self._connection):
                     await self._call.write(message)
             except ZunError:
-                self._broken = True
-        if not self._broken:
+                broken = True
+                self._refused = self._refused or Conflict(_ENDED)
+        if not broken:
             await self._call.done_writing()
 
-    async def _leave(self, tasks: list[asyncio.Task[None]]) -> None:
-        """Let what was written arrive; the node ends the call when it has heard that we leave."""
-        self._left = True
-        while not self._incoming.empty():
-            self._incoming.get_nowait()
+    async def _leave(self) -> None:
+        """Let what was written arrive: the node ends the call when it has heard all of it, and that we leave."""
         try:
             async with asyncio.timeout(_LEAVING_SECONDS):
                 await self._outgoing.put(None)
-                await asyncio.wait(tasks)
-        except TimeoutError:
-            return  # the process does not take it
+                while await self.read() is not None:
+                    pass
+        except (TimeoutError, ZunError):
+            return  # the process does not take it, or is gone; so are we
 
 
 def _heard(message: pb.Output) -> tuple[list[Chunk], pb.Output]:

@@ -34,7 +34,8 @@ class _Run:
 class Outbox(AsyncIterator[Chunk]):
     """One producer puts, one consumer iterates, or takes as much as there is."""
 
-    def __init__(self) -> None:
+    def __init__(self, ahead_bytes: int = AHEAD_BYTES) -> None:
+        self._ahead_bytes = ahead_bytes
         self._runs: deque[_Run] = deque()
         self._bytes = 0
         self._failure: BaseException | None = None
@@ -45,7 +46,7 @@ class Outbox(AsyncIterator[Chunk]):
     @property
     def full(self) -> bool:
         """Whether the producer should wait for `room`."""
-        return self._bytes >= AHEAD_BYTES
+        return self._bytes >= self._ahead_bytes
 
     def put(self, chunk: Chunk) -> None:
         """Add a piece."""
@@ -120,9 +121,9 @@ class Outbox(AsyncIterator[Chunk]):
 
 
 @asynccontextmanager
-async def reading_ahead(source: AsyncIterator[Chunk]) -> AsyncIterator[Outbox]:
-    """An outbox that is filled from the source as long as the context lasts."""
-    outbox = Outbox()
+async def reading_ahead(source: AsyncIterator[Chunk], ahead_bytes: int = AHEAD_BYTES) -> AsyncIterator[Outbox]:
+    """An outbox that is filled from the source as long as the context lasts. Who waits for it may be cancelled without harm to the source."""
+    outbox = Outbox(ahead_bytes)
 
     async def fill() -> None:
         try:

@@ -8,7 +8,6 @@ from zun.config import Settings
 from zun.store.view import View
 from zun.wiring.basis import master_key, prepare
 from zun.wiring.life import House
-from zun.wiring.reaching_nodes import remote_directory
 from zun.wiring.serving import build_api
 from zun.wiring.stores import open_store, require_shared_store
 
@@ -16,6 +15,8 @@ from zun.wiring.stores import open_store, require_shared_store
 async def build(settings: Settings, stack: AsyncExitStack) -> House:
     """An API server. Raises `ZunError` when a part cannot be had."""
     require_shared_store(settings, "api")
+    from zun.wiring.reaching_nodes import remote_directory  # noqa: PLC0415 - loads grpc, as that store does
+
     clock = SystemClock()
     prepare(settings.state_dir)
     key = master_key(settings.state_dir)

@@ -8,13 +8,14 @@ from zun.config import Settings
 from zun.wiring.basis import node_name, prepare
 from zun.wiring.computing import build_node, register_over_store
 from zun.wiring.life import House
-from zun.wiring.serving_streams import open_node_streams
 from zun.wiring.stores import open_store, require_shared_store
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> House:
     """A node. Raises `ZunError` when a part cannot be had."""
     require_shared_store(settings, "compute")
+    from zun.wiring.serving_streams import open_node_streams  # noqa: PLC0415 - loads grpc, as that store does
+
     name = node_name(settings)
     clock = SystemClock()
     prepare(settings.state_dir)
