@@ -8,7 +8,7 @@ import pytest
 from support.live_nodes import ScriptedNode
 from support.stream_pair import LOOPBACK, QUICK, pair
 from zun.model.errors import Invalid, Unavailable
-from zun.nodestreams.addresses import Address, own_address_towards
+from zun.nodestreams.addresses import Address, own_address_towards, told_address
 from zun.nodestreams.security import PlainServer
 from zun.nodestreams.server import Strangers, StreamServer
 
@@ -50,6 +50,18 @@ def test_a_machines_own_address_is_the_one_towards_its_peer() -> None:
     assert own_address_towards(Address("::1", 2379)) == "::1"
     with pytest.raises(Unavailable, match="stream_address"):
         own_address_towards(Address("no-such-host.invalid", 1))
+
+
+def test_a_node_tells_where_it_listens_unless_an_operator_knows_better() -> None:
+    def told(listening: Address, wished: str = "") -> str:
+        return str(told_address(listening, wished=wished, peer="127.0.0.1:2379"))
+
+    assert told(Address("10.0.0.5", 9518)) == "10.0.0.5:9518"
+    assert told(Address("0.0.0.0", 9518)) == "127.0.0.1:9518"
+    assert told(Address("::", 9518)) == "127.0.0.1:9518"
+    assert told(Address("0.0.0.0", 9518), "nat.example:19518") == "nat.example:19518"
+    with pytest.raises(Invalid, match="no address"):
+        told(Address("0.0.0.0", 9518), "nat.example")
 
 
 def test_a_place_beyond_this_machine_needs_a_certificate() -> None:

@@ -56,6 +56,16 @@ def parse_address(text: str, *, any_port: bool = False) -> Address:
     return Address(host, number)
 
 
+def told_address(listening: Address, *, wished: str, peer: str) -> Address:
+    """What a node that listens there tells of it: what an operator wishes, else where it listens; for all addresses of the machine, the one that
+    `peer` (host:port) sees. Raises `Invalid`, `Unavailable`."""
+    if wished:
+        return parse_address(wished)
+    if not listening.anywhere:
+        return listening
+    return Address(own_address_towards(parse_address(peer)), listening.port)
+
+
 def own_address_towards(peer: Address) -> str:
     """The address of this machine that a peer sees. Nothing is sent. Raises `Unavailable` when there is no way to it."""
     try:

@@ -9,7 +9,7 @@ from zun.agent.agent import Agent
 from zun.agent.fingerprinting import Endpoint
 from zun.base.clock import Clock
 from zun.config import Settings
-from zun.nodestreams.addresses import Address, own_address_towards, parse_address
+from zun.nodestreams.addresses import Address, parse_address, told_address
 from zun.nodestreams.credentials import Credentials, TlsFiles
 from zun.nodestreams.security import PlainServer, TlsServer
 from zun.nodestreams.server import StreamServer
@@ -49,8 +49,4 @@ def open_node_streams(settings: Settings, *, node: str, clock: Clock) -> NodeStr
 
 def _told(settings: Settings, listening: Address) -> str:
     """Where API servers are told to come to."""
-    if settings.compute.stream_address:
-        return str(parse_address(settings.compute.stream_address))
-    if not listening.anywhere:
-        return str(listening)
-    return str(Address(own_address_towards(parse_address(settings.store.endpoint)), listening.port))
+    return str(told_address(listening, wished=settings.compute.stream_address, peer=settings.store.endpoint))
