@@ -2,6 +2,7 @@
 """The roles of `zund` as processes of their own over one real etcd: started, stopped, killed, frozen, asked."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -24,7 +25,8 @@ class Role:
     """One process of one role. Its files outlive it."""
 
     def __init__(self, role: str, name: str, state_dir: Path, settings: str, *arguments: str) -> None:
-        """`settings` is its INI file; `arguments` come after the role on its command line."""
+        """`settings` is its INI file; `arguments` come after the role on its command line. Set `environment` for more variables."""
+        self.environment: dict[str, str] = {}
         self.role = role
         self.name = name
         self.state_dir = state_dir
@@ -52,7 +54,13 @@ class Role:
         self._ready_before = self.said().count(f"zund {self.role} is ready")
         command = [ZUND, self.role, "--state-dir", self.state_dir, "--config", self._settings, *self._arguments]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | self.environment
+            )
+
+    def until_it_says(self, words: str) -> None:
+        """Wait until its log holds `words`; it may not end meanwhile."""
+        self._until(lambda: words in self.said())
 
     def stop(self) -> int:
         """End it as an operator does; its exit code."""
@@ -129,8 +137,9 @@ class Api(Role):
 class Cluster:
     """Processes that share one etcd and one secret of the control plane. The control plane's share a state directory, too."""
 
-    def __init__(self, directory: Path, endpoint: str, stack: ExitStack) -> None:
-        self.endpoint = endpoint
+    def __init__(self, directory: Path, etcd: EtcdServer, stack: ExitStack) -> None:
+        self.etcd = etcd
+        self.endpoint = etcd.endpoint
         self._directory = directory
         self._stack = stack
 
@@ -158,15 +167,16 @@ class Cluster:
 
 
 @contextmanager
-def cluster(directory: Path) -> Iterator[Cluster]:
+def cluster(directory: Path, *, etcd_runs: bool = True) -> Iterator[Cluster]:
     """A cluster without processes over an etcd of its own; all of it is ended when the block is left."""
     with ExitStack() as stack:
         data = directory / "etcd"
         data.mkdir()
         etcd = EtcdServer(data)
-        etcd.start()
+        if etcd_runs:
+            etcd.start()
         stack.callback(etcd.kill)
-        yield Cluster(directory, etcd.endpoint, stack)
+        yield Cluster(directory, etcd, stack)
 
 
 def create(client: httpx.Client, **fields: Any) -> str:

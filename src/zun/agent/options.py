@@ -53,7 +53,8 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(description="Grace of a stop that names none, before the process is killed.", ge=0, le=86400)
     ] = 10
     heartbeat_seconds: Annotated[
-        float, Meta(description="Interval of heartbeats; keep it below a third of the lease.", gt=0, le=60)
+        float,
+        Meta(description="Interval of heartbeats; a node not heard of for 10 seconds counts as lost.", gt=0, le=4),
     ] = 3.0
     look_seconds: Annotated[
         float, Meta(description="Interval of looking whether the engine offers something else.", ge=1, le=3600)
@@ -100,3 +101,12 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
     kept_results: Annotated[
         int, Meta(description="So many results of actions are kept for a living container.", ge=16, le=10_000)
     ] = 100
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` when a first wait is longer than the longest one."""
+        for what in ("restart", "heal"):
+            first, longest = getattr(self, f"{what}_delay_seconds"), getattr(self, f"{what}_delay_cap_seconds")
+            if first > longest:
+                raise ValueError(
+                    f"{what}_delay_seconds ({first:g}) is more than {what}_delay_cap_seconds ({longest:g})"
+                )

@@ -16,6 +16,8 @@ import uvloop
 
 from zun.config import Settings
 from zun.model.errors import ZunError
+from zun.wiring.basis import cannot_write
+from zun.wiring.service_manager import ServiceManager
 
 _LOG = logging.getLogger(__name__)
 
@@ -71,8 +73,12 @@ async def _until_told_to_stop(settings: Settings, build: Build) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    manager = ServiceManager.of_this_process()
     async with AsyncExitStack() as stack:
-        house = await build(settings, stack)
+        house = await _unless_stopped(_built(settings, build, stack), stop)
+        if house is None:
+            _LOG.info("stopped before it was ready; nothing was begun")
+            return
         gc.freeze()  # modules and parts live as long as the process: no collection need look at them, and pause requests
         gc.enable()
         async with asyncio.TaskGroup() as tasks:
@@ -80,18 +86,41 @@ async def _until_told_to_stop(settings: Settings, build: Build) -> None:
                 [tasks.create_task(part(), name=name) for name, part in stage.items()]
                 for stage in reversed(house.stages)
             ]
-            greeting = tasks.create_task(_greet(house))
+            greeting = tasks.create_task(_greet(house, manager))
             await stop.wait()
             _LOG.info("stopping; containers run on")
+            manager.stopping()
             greeting.cancel()
             house.end_streams()
             for stage in reversed(stages):
                 await _end(stage)
 
 
-async def _greet(house: House) -> None:
+async def _built(settings: Settings, build: Build, stack: AsyncExitStack) -> House:
+    try:
+        return await build(settings, stack)
+    except OSError as error:
+        if not error.strerror:
+            raise  # no file's trouble (a deadline is an OSError, too)
+        raise cannot_write(settings.state_dir, error) from error
+
+
+async def _unless_stopped(building: Coroutine[object, object, House], stop: asyncio.Event) -> House | None:
+    """The house; None when the process is told to stop first."""
+    task, told = asyncio.ensure_future(building), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        told.cancel()
+        await asyncio.gather(task, told, return_exceptions=True)
+
+
+async def _greet(house: House, manager: ServiceManager) -> None:
     await house.ready()
     _LOG.info("%s", house.greeting)
+    manager.ready()
 
 
 async def _end(stage: list[asyncio.Task[object]]) -> None:

@@ -8,7 +8,7 @@ from zun.config import Settings
 from zun.wiring.basis import node_name, prepare
 from zun.wiring.computing import build_node, register_over_store
 from zun.wiring.life import House
-from zun.wiring.stores import open_store, require_shared_store
+from zun.wiring.stores import node_agrees, open_store, require_shared_store
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> House:
@@ -19,7 +19,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     name = node_name(settings)
     clock = SystemClock()
     prepare(settings.state_dir)
-    store = await stack.enter_async_context(open_store(settings, clock))
+    store = await stack.enter_async_context(open_store(settings, clock, agree=node_agrees))
     streams = open_node_streams(settings, node=name, clock=clock)
     stack.push_async_callback(streams.server.stop)
     node = await build_node(settings, stack, name=name, store=store, clock=clock, endpoint=streams.endpoint)
