@@ -14,9 +14,12 @@ from zun.commands import keystone
 from zun.model.errors import Invalid, ZunError
 
 
-def default_state_dir() -> Path:
-    """Where state lives unless told otherwise: /var/lib/zun for root, else below the user's home."""
-    return Path("/var/lib/zun") if os.geteuid() == 0 else Path.home() / ".local/share/zun"
+def default_state_dir(name: str = "zun") -> Path:
+    """Where state lives unless told otherwise: /var/lib/zun for root, else below the user's home.
+
+    A node of its own has `zun-node` there: the control plane's keys are none of its business, also on one machine with it.
+    """
+    return (Path("/var/lib") if os.geteuid() == 0 else Path.home() / ".local/share") / name
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -84,7 +87,7 @@ def _add_roles(commands: Any) -> None:
     controller.set_defaults(run=_run_role, role="controller")
 
     compute = commands.add_parser("compute", help="run containers on this machine: one node")
-    _common(compute)
+    _common(compute, state_dir="zun-node")
     _has_engine(compute)
     compute.add_argument(
         "--node-name", metavar="NAME", help="what the node is called, for good (default: the host name)"
@@ -100,8 +103,8 @@ def _has_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runtime", choices=["docker", "fake"], help="the engine (default: as configured, docker)")
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--state-dir", type=Path, default=default_state_dir(), help="default: %(default)s")
+def _common(parser: argparse.ArgumentParser, *, state_dir: str = "zun") -> None:
+    parser.add_argument("--state-dir", type=Path, default=default_state_dir(state_dir), help="default: %(default)s")
     parser.add_argument("--config", type=Path, help="an INI file; `zund config sample` shows what it may hold")
 
 
