@@ -61,6 +61,12 @@ class LogOptions(msgspec.Struct, frozen=True):
     level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="the least serious message that is written")
     ] = "info"
+    format: Annotated[
+        Literal["text", "json"],
+        Meta(
+            description="text: lines for people. json: one object a line, with time, level, logger, message, request_id"
+        ),
+    ] = "text"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -123,7 +123,7 @@ class Api(Role):
     @property
     def url(self) -> str:
         """Where it serves, since its last start."""
-        found = re.findall(r"zund api is ready on (\S+)", self.said())
+        found = re.findall(r"zund api is ready on ([\w.:/\[\]]+)", self.said())
         assert found, f"{self.name} has not said yet where it serves"
         return str(found[-1])
 

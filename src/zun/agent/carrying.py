@@ -103,7 +103,10 @@ class Carrier:
         memory = self._memory
         result.n = last.n
         result.finish_time = self._tools.clock.now()
-        if error is not None:
+        if error is None:
+            seconds = result.finish_time - result.start_time
+            _log.info("container %s: %s is done, in %.1f s", memory.uuid, last.verb.value, seconds)
+        else:
             _log.info("container %s: %s: %s", memory.uuid, last.verb.value, error)
             result.message, result.error_code, result.error_status = error.message, error.code, error.http_status
         memory.begun, memory.open = None, None

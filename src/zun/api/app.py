@@ -19,6 +19,8 @@ from zun.api.origin import Origin
 from zun.api.pagecache import PageCacheLayer
 from zun.api.routing import Route, Router
 from zun.base.clock import Clock
+from zun.base.ids import new_request_id
+from zun.base.request_scope import RequestScope, enter
 from zun.drivers.identity.base import Identity
 from zun.store.view import View
 
@@ -66,6 +68,7 @@ class Application:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
+            enter(RequestScope(new_request_id()))
             socket = WebSocket(scope, receive, send)
             handler = self._sockets.get(scope["path"].rstrip("/"))
             if handler is None:

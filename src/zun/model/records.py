@@ -331,6 +331,7 @@ class ImageWish(msgspec.Struct, omit_defaults=True):
     source: ImageSource
     absent: bool = False
     committed: bool = False  # it comes from a commit: nothing to pull
+    request_id: str = ""  # who asked last
     v: int = 1
 
 

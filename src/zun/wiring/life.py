@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import uvloop
 
+from zun.base import logs
 from zun.config import Settings
 from zun.model.errors import ZunError
 from zun.wiring.basis import cannot_write
@@ -48,9 +49,7 @@ Build = Callable[[Settings, AsyncExitStack], Coroutine[object, object, House]]
 
 def run(settings: Settings, build: Build) -> int:
     """Run a role until SIGTERM or SIGINT; containers run on afterwards. Returns the exit code."""
-    logging.basicConfig(
-        level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+    logs.set_up(settings.log.level, settings.log.format)
     failed = False
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -9,8 +9,9 @@ from operator import attrgetter
 
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
+from zun.base.request_scope import in_request
 from zun.base.workset import Workset
-from zun.controllers.reaping.judging import Verdict, judge, judge_image
+from zun.controllers.reaping.judging import Verdict, asked_by, judge, judge_image
 from zun.controllers.reaping.leftovers import Leftovers
 from zun.controllers.reaping.removal import Removal, Remover
 from zun.model.errors import Internal, Invalid, Timeout, Unavailable, ZunError
@@ -18,7 +19,7 @@ from zun.store import keys
 from zun.store.batching import batches, merged
 from zun.store.fencing import Fence
 from zun.store.interface import Delete, Op, unchanged
-from zun.store.view import View
+from zun.store.view import ContainerEntry, View
 
 _LOG = logging.getLogger(__name__)
 _AGAIN = Backoff(first_seconds=0.01, cap_seconds=5.0)
@@ -79,13 +80,22 @@ class Clearer:
             self._tries.pop(keys.container(uuid), None)
             return None
         try:
-            verdict = judge(entry.record(), entry.place(), entry.seen(), node_alive=self._is_alive(entry.node))
-            return None if verdict is Verdict.KEEP else await self._remover.removal(entry, verdict)
+            record = entry.record()
+            verdict = judge(record, entry.place(), entry.seen(), node_alive=self._is_alive(entry.node))
+            if verdict is Verdict.KEEP:
+                return None
+            with in_request(asked_by(record)):
+                return await self._removal_unless_away(entry, verdict)
         except Internal as error:
             _LOG.error("Container %s cannot be cleared away: %s", uuid, error.message)
-        except (Unavailable, Timeout) as error:
-            self._again(keys.container(uuid), error)
         return None
+
+    async def _removal_unless_away(self, entry: ContainerEntry, verdict: Verdict) -> Removal | None:
+        try:
+            return await self._remover.removal(entry, verdict)
+        except (Unavailable, Timeout) as error:
+            self._again(keys.container(entry.uuid), error)
+            return None
 
     async def _remove(self, removals: Sequence[Removal]) -> int:
         """The revision of the last write."""
@@ -129,6 +139,8 @@ class Clearer:
         await self._catch_up(result.revision)
         for removal in batch:
             self._tries.pop(keys.container(removal.uuid), None)
+            with in_request(removal.request_id):
+                _LOG.info("Container %s is cleared away.", removal.uuid)
         return result.revision
 
     async def _clear_image(self, uuid: str) -> int:

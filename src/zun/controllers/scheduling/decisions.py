@@ -10,7 +10,8 @@ from zun.store.interface import Compare, Op
 class Decision(msgspec.Struct, frozen=True):
     """`held` is what the container will have once this is written, None for nothing.
 
-    `otherwise` is what to write when the store refuses this as too large.
+    `otherwise` is what to write when the store refuses this as too large. `request_id` is that of the request behind it, `says` a line for
+    the log once it is written.
     """
 
     uuid: str
@@ -18,3 +19,5 @@ class Decision(msgspec.Struct, frozen=True):
     ops: tuple[Op, ...]
     held: Held | None = None
     otherwise: "Decision | None" = None
+    request_id: str = ""
+    says: str = ""

@@ -9,6 +9,7 @@ import logging
 import random
 
 from zun.base.clock import Clock
+from zun.base.request_scope import in_request
 from zun.base.sealing import MasterKey
 from zun.base.workset import Workset
 from zun.controllers.scheduling import resizing
@@ -19,7 +20,8 @@ from zun.controllers.scheduling.placing import Placer
 from zun.controllers.scheduling.planner import Planner
 from zun.controllers.scheduling.writing import Writer
 from zun.model.errors import Internal, Timeout, Unavailable
-from zun.model.records import Verb
+from zun.model.pending import first_request
+from zun.model.records import ContainerRecord, Place, Verb
 from zun.store.fencing import Fence
 from zun.store.interface import Store
 from zun.store.view import ContainerEntry, View
@@ -95,11 +97,7 @@ class SchedulingLoop:
         decisions = []
         for uuid in uuids:
             try:
-                decision = await self._decide(uuid, follower)
-            except (Unavailable, Timeout) as error:
-                _LOG.warning("Container %s is placed later: %s", uuid, error.message)
-                writer.again(uuid)
-                continue
+                decision = await self._decide(uuid, follower, writer)
             except Internal as error:
                 _LOG.error("Container %s cannot be placed: %s", uuid, error.message)
                 continue
@@ -107,11 +105,23 @@ class SchedulingLoop:
                 decisions.append(decision)
         await writer.write(decisions)
 
-    async def _decide(self, uuid: str, follower: Follower) -> Decision | None:
+    async def _decide(self, uuid: str, follower: Follower, writer: Writer) -> Decision | None:
+        """None: there is nothing to do for it, or not now."""
         entry = self._view.container(uuid)
         if entry is None:
             return None
         record, place = entry.record(), entry.place()
+        with in_request(first_request(record)):
+            try:
+                return await self._decision(entry, record, place, follower)
+            except (Unavailable, Timeout) as error:
+                _LOG.warning("Container %s is placed later: %s", uuid, error.message)
+        writer.again(uuid)
+        return None
+
+    async def _decision(
+        self, entry: ContainerEntry, record: ContainerRecord, place: Place | None, follower: Follower
+    ) -> Decision | None:
         if any(intent.verb is Verb.DELETE for intent in record.intents):
             return None
         if entry.node:

@@ -10,6 +10,7 @@ from zun.controllers.scheduling.requests import request_of
 from zun.controllers.scheduling.staging import hand_over
 from zun.model.errors import Conflict
 from zun.model.inbox import inbox_of
+from zun.model.pending import first_request
 from zun.model.records import NameClaim, Place, PlaceFailure, Verb
 from zun.model.status import NO_HOSTS
 from zun.store import codec, keys
@@ -69,6 +70,8 @@ class Placer:
             ops=tuple(ops),
             held=held,
             otherwise=self.refuse(undecided, TOO_LARGE, TOO_LARGE),
+            request_id=first_request(record),
+            says=f"Container {record.uuid} goes to node {plan.node}: {plan.why}",
         )
 
     def refuse(self, undecided: "Undecided", reason: str, detail: str) -> Decision:
@@ -86,7 +89,13 @@ class Placer:
             failure=PlaceFailure(reason=reason, detail=detail, at=now, seq=record.seq),
         )
         put = Put(keys.place(record.uuid), codec.encode(place, over=undecided.raw))
-        return Decision(uuid=record.uuid, compares=tuple(undecided.unchanged()), ops=(put,))
+        return Decision(
+            uuid=record.uuid,
+            compares=tuple(undecided.unchanged()),
+            ops=(put,),
+            request_id=first_request(record),
+            says=f"Container {record.uuid} gets no place: {reason}",
+        )
 
     def _place(self, undecided: "Undecided", plan: Placement) -> Place:
         record, before = undecided.record, undecided.before

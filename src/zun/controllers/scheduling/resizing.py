@@ -21,7 +21,8 @@ def decide(entry: ContainerEntry, cluster: Cluster) -> Decision | None:
         return None
     node = cluster.node(before.node)
     place = msgspec.structs.replace(before, resize_refused=dict(before.resize_refused))
-    for intent in undecided(record, before):
+    waiting = undecided(record, before)
+    for intent in waiting:
         _decide_one(place, intent, node, before.claim)
     if node is not None:
         _follow_spec(place, record, node, before.claim)
@@ -42,6 +43,15 @@ def decide(entry: ContainerEntry, cluster: Cluster) -> Decision | None:
             Put(keys.inbox(place.node, record.uuid), codec.encode(inbox_of(record, place))),
         ),
         held=held,
+        request_id=waiting[0].request_id if waiting else "",
+        says=_told(place, waiting),
+    )
+
+
+def _told(place: Place, decided: list[Intent]) -> str:
+    refused = [place.resize_refused[intent.n] for intent in decided if intent.n in place.resize_refused]
+    return (
+        f"Container {place.uuid} keeps its size: {refused[-1]}" if refused else f"Container {place.uuid} may be resized"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
+from zun.base.request_scope import in_request
 from zun.base.workset import Workset
 from zun.controllers.scheduling.decisions import Decision
 from zun.controllers.scheduling.following import Follower
@@ -73,6 +74,8 @@ class Writer:
             for decision in batch:
                 self._follower.cluster.settle(decision.uuid, result.revision)
                 self._tries.pop(decision.uuid, None)
+                with in_request(decision.request_id):
+                    _LOG.info("%s", decision.says)
             return result.revision
         if len(batch) > 1:
             return max([await self._write_batch([decision]) for decision in batch])
@@ -90,7 +93,8 @@ class Writer:
             return await self._fence.transact(compares, ops)
         except Invalid as error:
             if len(batch) == 1:
-                _LOG.error("Container %s cannot be handed to a node: %s", batch[0].uuid, error.message)
+                with in_request(batch[0].request_id):
+                    _LOG.error("Container %s cannot be handed to a node: %s", batch[0].uuid, error.message)
             return None
 
     async def _write_instead(self, decision: Decision) -> int:
