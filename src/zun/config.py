@@ -30,6 +30,7 @@ from zun.nodestreams.options import NodeStreamOptions
 from zun.policy.options import PolicyOptions
 from zun.services.live_options import LiveOptions
 from zun.services.options import ContainerOptions, QuotaOptions
+from zun.telemetry.options import MetricsOptions
 
 Meta = msgspec.Meta
 Section = TypeVar("Section", bound=msgspec.Struct)
@@ -89,6 +90,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keystone_authtoken: KeystoneOptions = KeystoneOptions()
     store: StoreOptions = StoreOptions()
     log: LogOptions = LogOptions()
+    metrics: MetricsOptions = MetricsOptions()
 
 
 def sections() -> dict[str, type[msgspec.Struct]]:
@@ -177,7 +179,8 @@ def _section(
         return msgspec.convert(raw, struct, strict=False)
     except msgspec.ValidationError as error:
         _blame_one(name, struct, raw, path, overrides)
-        raise _wrong(path, f"section [{name}]", error) from error
+        source = f"the command line, and {path or 'the defaults'}" if overrides else path
+        raise _wrong(source, f"section [{name}]", error) from error
 
 
 def _blame_one(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zun import __version__
+from zun.base.addresses import address
 from zun.commands import keystone
 from zun.model.errors import Invalid, ZunError
 
@@ -84,6 +85,7 @@ def _add_roles(commands: Any) -> None:
 
     controller = commands.add_parser("controller", help="place containers and clean up; of any number one leads")
     _common(controller)
+    _has_figures(controller)
     controller.set_defaults(run=_run_role, role="controller")
 
     compute = commands.add_parser("compute", help="run containers on this machine: one node")
@@ -92,11 +94,16 @@ def _add_roles(commands: Any) -> None:
     compute.add_argument(
         "--node-name", metavar="NAME", help="what the node is called, for good (default: the host name)"
     )
+    _has_figures(compute)
     compute.set_defaults(run=_run_role, role="compute")
 
 
 def _listens(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", metavar="HOST:PORT", help="where the API listens (default 127.0.0.1:9517)")
+
+
+def _has_figures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--metrics", metavar="HOST:PORT", help="where GET /metrics is served (default: nowhere)")
 
 
 def _has_engine(parser: argparse.ArgumentParser) -> None:
@@ -113,17 +120,23 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
     given = vars(arguments)
     changed: dict[str, dict[str, object]] = {}
     if given.get("listen"):
-        host, separator, port = arguments.listen.rpartition(":")
-        if not separator or not port.isdigit():
-            raise Invalid(f"--listen takes HOST:PORT, for example 127.0.0.1:9517, not {arguments.listen!r}.")
-        changed["api"] = {"host": host.strip("[]"), "port": int(port)}
+        try:
+            host, port = address(arguments.listen)
+        except ValueError as error:
+            raise Invalid(f"--listen: {error}.") from error
+        changed["api"] = {"host": host, "port": port}
     for name, (section, option) in _OVERRIDES.items():
         if given.get(name):
             changed[section] = {option: given[name]}
     return changed
 
 
-_OVERRIDES = {"runtime": ("runtime", "driver"), "store": ("store", "driver"), "node_name": ("compute", "node_name")}
+_OVERRIDES = {
+    "runtime": ("runtime", "driver"),
+    "store": ("store", "driver"),
+    "node_name": ("compute", "node_name"),
+    "metrics": ("metrics", "listen"),
+}
 
 # Imports stand inside the commands so that `zund --help` and `zund user add` do not load the whole service, and a role no other.
 

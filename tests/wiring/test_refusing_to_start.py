@@ -116,8 +116,12 @@ def test_what_is_wrong_in_the_file_is_named_in_one_line(tmp_path: Path, written:
 
 
 def test_a_wrong_option_of_the_command_line_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    (tmp_path / "zun.conf").write_text("[store]\ndriver = etcd\n")
+    line = refusal_of("controller", "--metrics", "nowhere", "--config", str(tmp_path / "zun.conf"))
+    assert "the command line" in line
+    assert "[metrics]: 'nowhere' is no host:port" in line
     line = refusal_of("all", "--listen", "127.0.0.1:70000", "--state-dir", str(tmp_path))
-    assert "the command line: [api] port = 70000" in line
+    assert "--listen: '127.0.0.1:70000' is no host:port" in line
 
 
 def test_a_store_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path) -> None:

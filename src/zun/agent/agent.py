@@ -6,7 +6,7 @@ A planned stop, and any crash, leaves the containers running; the next life find
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,8 +35,10 @@ from zun.base.sealing import NodeKey
 from zun.drivers.runtime.base import Runtime
 from zun.drivers.runtime.types import Fingerprint
 from zun.model.errors import Timeout, Unavailable
-from zun.model.records import NodeInfo
+from zun.model.records import NodeInfo, SeenState
 from zun.store.nodelink import InboxBatch, NodeLink, Remembered
+from zun.telemetry.meter import NO_METER, Meter, Sample
+from zun.telemetry.metrics import HEARTBEAT_AGE, NODE_CONTAINERS, REPORTS_WAITING
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Agent:
         state_dir: Path,
         run_blocking: RunBlocking = in_thread,
         endpoint: Endpoint = NOWHERE,
+        meter: Meter = NO_METER,
     ) -> None:
         self._link = link
         self._clock = clock
@@ -79,6 +82,7 @@ class Agent:
             around=Around.of(options, boot_id),
             clock=clock,
             options=options,
+            meter=meter,
         )
         self._supervisor = Supervisor(tools, self._in_use)
         self._image_wishes = ImageWishes(self._images, self._reporter, clock)
@@ -93,6 +97,8 @@ class Agent:
         )
         self._ready = asyncio.Event()
         self._reports = 0
+        self._heard_at = clock.monotonic()
+        meter.watch(self._figures)
 
     async def ready(self) -> None:
         """Return once the node has read everything and works on its inbox."""
@@ -160,6 +166,7 @@ class Agent:
             try:
                 async with asyncio.timeout(self._options.heartbeat_seconds * 3):
                     await self._link.heartbeat()
+                self._heard_at = self._clock.monotonic()
                 failures = 0
                 await self._clock.sleep(self._options.heartbeat_seconds)
             except (Unavailable, Timeout, TimeoutError) as error:
@@ -186,6 +193,13 @@ class Agent:
 
     def _info(self, found: Fingerprint) -> NodeInfo:
         return node_info(self._about, found, self._options, now=self._clock.now(), reports=self._reports)
+
+    def _figures(self) -> Iterator[Sample]:
+        yield HEARTBEAT_AGE, self._clock.monotonic() - self._heard_at, ()
+        yield REPORTS_WAITING, self._reporter.waiting, ()
+        states = self._supervisor.states()
+        for state in SeenState:
+            yield NODE_CONTAINERS, states[state], (state.value,)
 
     async def _last_words(self) -> None:
         try:

@@ -16,8 +16,12 @@ from zun.agent.plan import pending
 from zun.agent.tools import Tools
 from zun.model.errors import WRONG_STATE, Conflict, NotFound, Timeout, ZunError
 from zun.model.records import ActionEvent, ActionResult, Inbox, Intent, Verb
+from zun.telemetry.metrics import OPERATION_SECONDS, OPERATIONS_ENDED
 
 _log = logging.getLogger(__name__)
+
+DONE, FAILED, CUT = "done", "error", "interrupted"
+"""How an operation ended, as figures tell it."""
 
 
 def event_name(verb: Verb) -> str:
@@ -36,7 +40,7 @@ class Carrier:
 
     async def carry_out(self, wanted: Inbox, intent: Intent, *, resumed: bool) -> None:
         """Do it and tell the end. A failure is told too; nothing is raised but cancellation."""
-        memory, observation = self._memory, self._memory.observation
+        tools, memory, observation = self._tools, self._memory, self._memory.observation
         opened = memory.open if memory.open and memory.open.request_id == intent.request_id else None
         steps = Steps(self._tools.clock, opened.events if opened else None)
         started_at = opened.start_time if opened else self._tools.clock.now()
@@ -51,6 +55,7 @@ class Carrier:
             start_follows=follows is not None and follows.verb is Verb.START,
         )
         observation.doing = intent.n
+        began = tools.clock.monotonic()
         error: ZunError | None = None
         produced: dict[str, Any] | None = None
         try:
@@ -64,6 +69,9 @@ class Carrier:
             observation.pulling = False
             await self._see(job)
         observation.doing = 0
+        tools.meter.observe(OPERATION_SECONDS, tools.clock.monotonic() - began, intent.verb.value)
+        ended = DONE if error is None else CUT if self.cut_short is not None else FAILED
+        tools.meter.count(OPERATIONS_ENDED, intent.verb.value, ended)
         if self.cut_short is None and error is not None and intent.verb in SHOWN_ON_FAILURE:
             # What the state table refuses changes nothing: the container is as well as before.
             observation.error = observation.error if error.code == WRONG_STATE else error.message
@@ -79,6 +87,7 @@ class Carrier:
     def skip(self, wanted: Inbox, intent: Intent, why: str) -> None:
         """Do not even begin: something that was asked for later makes it pointless."""
         now = self._tools.clock.now()
+        self._tools.meter.count(OPERATIONS_ENDED, intent.verb.value, CUT)
         error = Conflict(f"The {intent.verb.value} was cut short: {why}.")
         event = ActionEvent(event_name(intent.verb), now, now, INTERRUPTED, error.message)
         self.finish(
@@ -88,6 +97,7 @@ class Carrier:
     def interrupt(self, wanted: Inbox, intent: Intent) -> None:
         """End what a crash cut off and nobody may repeat; say so."""
         now = self._tools.clock.now()
+        self._tools.meter.count(OPERATIONS_ENDED, intent.verb.value, CUT)
         error = Timeout(
             f"Interrupted: the node's agent was restarted during this {intent.verb.value}. Whether it happened is not known, "
             "and it is not done again by itself; look at the container and repeat it if needed."

@@ -11,6 +11,7 @@ from zun.agent.observing import Around
 from zun.agent.options import AgentOptions
 from zun.agent.reporter import Reporter
 from zun.base.clock import Clock
+from zun.telemetry.meter import NO_METER, Meter
 
 
 @dataclass(frozen=True)
@@ -25,3 +26,4 @@ class Tools:
     around: Around
     clock: Clock
     options: AgentOptions
+    meter: Meter = NO_METER

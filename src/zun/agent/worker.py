@@ -22,6 +22,7 @@ from zun.base.request_scope import in_request
 from zun.drivers.runtime.types import RuntimeEvent
 from zun.model.errors import NotFound, ZunError
 from zun.model.records import Inbox, SeenState
+from zun.telemetry.metrics import HEALS, RESTARTS
 
 _log = logging.getLogger(__name__)
 
@@ -173,6 +174,7 @@ class Worker:
         memory = self.memory
         attempts = memory.attempts
         memory.observation.restarts += 1
+        self._tools.meter.count(RESTARTS)
         try:
             await run_object(job)
         except ZunError as error:
@@ -188,6 +190,7 @@ class Worker:
         memory, now = self.memory, self._tools.clock.now()
         memory.heals += 1
         memory.healed_at = now
+        self._tools.meter.count(HEALS)
         try:
             await heal(job)
         except ZunError as error:

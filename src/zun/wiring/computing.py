@@ -13,6 +13,7 @@ from zun.config import Settings
 from zun.services.node_registration import Newcomer, NodeRegistration
 from zun.store.interface import Store
 from zun.store.nodelink_store import StoreNodeLink
+from zun.telemetry.meter import NO_METER, Meter
 from zun.wiring.basis import node_key
 from zun.wiring.engines import open_engine
 
@@ -28,7 +29,14 @@ class Node:
 
 
 async def build_node(
-    settings: Settings, stack: AsyncExitStack, *, name: str, store: Store, clock: Clock, endpoint: Endpoint = NOWHERE
+    settings: Settings,
+    stack: AsyncExitStack,
+    *,
+    name: str,
+    store: Store,
+    clock: Clock,
+    endpoint: Endpoint = NOWHERE,
+    meter: Meter = NO_METER,
 ) -> Node:
     """The node called `name`, linked to the control plane through `store`; `endpoint` is where its streams are served."""
     identity = load_identity(settings.state_dir)
@@ -45,6 +53,7 @@ async def build_node(
         options=settings.compute,
         state_dir=settings.state_dir,
         endpoint=endpoint,
+        meter=meter,
     )
     return Node(name, engine.name, agent, Newcomer(name, identity.uuid, key.public))
 

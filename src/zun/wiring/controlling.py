@@ -13,23 +13,29 @@ from zun.controllers.reaping.loop import ReapingLoop
 from zun.controllers.scheduling.loop import SchedulingLoop
 from zun.store.interface import Store
 from zun.store.view import View
+from zun.telemetry.meter import NO_METER, Meter
+from zun.telemetry.metrics import LEADER
 
 
 def build_controller(
-    settings: Settings, *, store: Store, view: View, clock: Clock, master_key: MasterKey
+    settings: Settings, *, store: Store, view: View, clock: Clock, master_key: MasterKey, meter: Meter = NO_METER
 ) -> Controller:
     """A candidate; it leads when it is chosen."""
-    return Controller(
+    controller = Controller(
         store,
         clock,
-        _loops(settings, store=store, view=view, clock=clock, master_key=master_key),
+        _loops(settings, store=store, view=view, clock=clock, master_key=master_key, meter=meter),
         identity=f"{socket.gethostname()}:{os.getpid()}",
         lease_ttl_seconds=settings.controller.lease_ttl_seconds,
         alone=store.known_revision() is not None,  # an embedded store: no other process can lead
     )
+    meter.watch(lambda: [(LEADER, float(controller.leading), ())])
+    return controller
 
 
-def _loops(settings: Settings, *, store: Store, view: View, clock: Clock, master_key: MasterKey) -> list[Loop]:
+def _loops(
+    settings: Settings, *, store: Store, view: View, clock: Clock, master_key: MasterKey, meter: Meter
+) -> list[Loop]:
     """What a leader does."""
     scheduling = SchedulingLoop(
         store=store,
@@ -38,6 +44,7 @@ def _loops(settings: Settings, *, store: Store, view: View, clock: Clock, master
         master_key=master_key,
         options=settings.scheduler,
         rng=random.Random(),  # noqa: S311 - spreads load, guards nothing
+        meter=meter,
     )
     reaping = ReapingLoop(
         store=store,
@@ -45,5 +52,6 @@ def _loops(settings: Settings, *, store: Store, view: View, clock: Clock, master
         clock=clock,
         retention_seconds=settings.containers.history_retention_seconds,
         purge_interval_seconds=settings.controller.purge_interval_seconds,
+        meter=meter,
     )
     return [scheduling, reaping]

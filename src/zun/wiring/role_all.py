@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from zun.base.clock import SystemClock
 from zun.config import Settings
 from zun.store.view import View
+from zun.telemetry.metrics import API, COMPUTE, CONTROLLER
+from zun.telemetry.prometheus import PrometheusMeter
 from zun.wiring.basis import lone_node_name, master_key, prepare
 from zun.wiring.computing import build_node, register_over_store
 from zun.wiring.controlling import build_controller
@@ -19,13 +21,16 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     """Everything. Raises `ZunError` when a part cannot be had."""
     clock = SystemClock()
     prepare(settings.state_dir)
-    store = await stack.enter_async_context(open_store(settings, clock))
+    meter = PrometheusMeter(API, CONTROLLER, COMPUTE)
+    store = await stack.enter_async_context(open_store(settings, clock, meter=meter))
     view = View(store, clock)
-    node = await build_node(settings, stack, name=lone_node_name(settings), store=store, clock=clock)
+    node = await build_node(settings, stack, name=lone_node_name(settings), store=store, clock=clock, meter=meter)
     key = master_key(settings.state_dir)
-    controller = build_controller(settings, store=store, view=view, clock=clock, master_key=key)
+    controller = build_controller(settings, store=store, view=view, clock=clock, master_key=key, meter=meter)
     directory = OneNode(node.name, node.agent.live)
-    api = build_api(settings, stack, store=store, view=view, clock=clock, master_key=key, directory=directory)
+    api = build_api(
+        settings, stack, store=store, view=view, clock=clock, master_key=key, directory=directory, meter=meter
+    )
 
     async def registration() -> None:
         await register_over_store(node, store, clock)

@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from zun.base.clock import SystemClock
 from zun.config import Settings
 from zun.store.view import View
+from zun.telemetry.metrics import API
+from zun.telemetry.prometheus import PrometheusMeter
 from zun.wiring.basis import master_key, prepare
 from zun.wiring.life import House
 from zun.wiring.serving import build_api
@@ -20,10 +22,13 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     clock = SystemClock()
     prepare(settings.state_dir)
     key = master_key(settings.state_dir)
-    store = await stack.enter_async_context(open_store(settings, clock))
+    meter = PrometheusMeter(API)
+    store = await stack.enter_async_context(open_store(settings, clock, meter=meter))
     view = View(store, clock)
     nodes = remote_directory(settings, view, clock)
-    api = build_api(settings, stack, store=store, view=view, clock=clock, master_key=key, directory=nodes)
+    api = build_api(
+        settings, stack, store=store, view=view, clock=clock, master_key=key, directory=nodes, meter=meter
+    )
     return House(
         greeting=f"zund api is ready on {api.url}",
         stages=[{"api": api.serving}, {"nodes": nodes.run, "containers": api.accepting, "view": view.run}],

@@ -5,9 +5,11 @@ from contextlib import AsyncExitStack
 
 from zun.base.clock import SystemClock
 from zun.config import Settings
+from zun.telemetry.metrics import COMPUTE
 from zun.wiring.basis import node_name, prepare
 from zun.wiring.computing import build_node, register_over_store
 from zun.wiring.life import House
+from zun.wiring.measuring import open_meter
 from zun.wiring.stores import node_agrees, open_store, require_shared_store
 
 
@@ -19,10 +21,13 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     name = node_name(settings)
     clock = SystemClock()
     prepare(settings.state_dir)
-    store = await stack.enter_async_context(open_store(settings, clock, agree=node_agrees))
+    meter = await open_meter(settings, stack, COMPUTE)
+    store = await stack.enter_async_context(open_store(settings, clock, agree=node_agrees, meter=meter))
     streams = open_node_streams(settings, node=name, clock=clock)
     stack.push_async_callback(streams.server.stop)
-    node = await build_node(settings, stack, name=name, store=store, clock=clock, endpoint=streams.endpoint)
+    node = await build_node(
+        settings, stack, name=name, store=store, clock=clock, endpoint=streams.endpoint, meter=meter
+    )
 
     async def registration() -> None:
         # The store is a plain etcd on loopback (`open_store` sees to it), which takes the node's word for who it is.

@@ -11,7 +11,10 @@ from zun.config import Settings, StoreOptions
 from zun.model.errors import Invalid
 from zun.store import keys
 from zun.store.interface import DeletePrefix, Store
+from zun.store.measured import MeasuredStore
 from zun.store.schema import check_schema, claim_schema
+from zun.telemetry.meter import NO_METER, Meter
+from zun.telemetry.metrics import WATCH_RECONNECTS
 from zun.wiring.reaching import reached
 from zun.wiring.service_manager import ServiceManager
 
@@ -44,7 +47,9 @@ async def node_agrees(store: Store) -> None:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, clock: Clock, *, agree: Agree = control_plane_agrees) -> AsyncIterator[Store]:
+async def open_store(
+    settings: Settings, clock: Clock, *, agree: Agree = control_plane_agrees, meter: Meter = NO_METER
+) -> AsyncIterator[Store]:
     """The store, closed at the end; an etcd that does not answer yet is waited for.
 
     Raises `Invalid` for a plain etcd beyond this machine, `Unsupported` for a store of a newer version, `Unavailable` when an
@@ -55,7 +60,7 @@ async def open_store(settings: Settings, clock: Clock, *, agree: Agree = control
         _refuse_plain_beyond_loopback(settings.store)
         store = await reached(
             settings.store.endpoint,
-            lambda: _connected(settings.store, clock, agree),
+            lambda: _connected(settings.store, clock, agree, meter),
             clock,
             waits=ServiceManager.of_this_process().waits,
         )
@@ -72,15 +77,15 @@ async def open_store(settings: Settings, clock: Clock, *, agree: Agree = control
     try:
         if settings.store.driver != "etcd":
             await agree(store)
-        yield store
+        yield store if meter is NO_METER else MeasuredStore(store, meter)
     finally:
         await store.close()
 
 
-async def _connected(options: StoreOptions, clock: Clock, agree: Agree) -> Store:
+async def _connected(options: StoreOptions, clock: Clock, agree: Agree, meter: Meter) -> Store:
     from zun.store.etcd.store import EtcdStore  # noqa: PLC0415
 
-    store = await EtcdStore.connect(options.endpoint, clock)
+    store = await EtcdStore.connect(options.endpoint, clock, reconnected=lambda: meter.count(WATCH_RECONNECTS))
     try:
         await agree(store)
     except BaseException:

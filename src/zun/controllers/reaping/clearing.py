@@ -20,6 +20,8 @@ from zun.store.batching import batches, merged
 from zun.store.fencing import Fence
 from zun.store.interface import Delete, Op, unchanged
 from zun.store.view import ContainerEntry, View
+from zun.telemetry.meter import NO_METER, Meter
+from zun.telemetry.metrics import REAPED
 
 _LOG = logging.getLogger(__name__)
 _AGAIN = Backoff(first_seconds=0.01, cap_seconds=5.0)
@@ -40,6 +42,7 @@ class Clearer:
         leftovers: Leftovers,
         waiting: Workset[str],
         tasks: asyncio.TaskGroup,
+        meter: Meter = NO_METER,
     ) -> None:
         self._view = view
         self._clock = clock
@@ -48,6 +51,7 @@ class Clearer:
         self._leftovers = leftovers
         self._waiting = waiting
         self._tasks = tasks
+        self._meter = meter
         self._tries: dict[str, int] = {}
 
     async def turn(self, named: Sequence[str]) -> None:
@@ -139,6 +143,7 @@ class Clearer:
         await self._catch_up(result.revision)
         for removal in batch:
             self._tries.pop(keys.container(removal.uuid), None)
+            self._meter.count(REAPED, "container")
             with in_request(removal.request_id):
                 _LOG.info("Container %s is cleared away.", removal.uuid)
         return result.revision
@@ -155,6 +160,8 @@ class Clearer:
         if verdict is Verdict.REMOVE:
             ops.append(Delete(keys.image_inbox(wish.node, uuid)))
         result = await self._fence.transact([unchanged(keys.image(uuid), image.wish_revision)], ops)
+        if result.succeeded:
+            self._meter.count(REAPED, "image")
         return result.revision  # when it failed somebody changed it, and that names it again
 
     async def _clear_leftover(self, inbox_key: str) -> int:

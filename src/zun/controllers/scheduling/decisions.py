@@ -5,13 +5,14 @@ import msgspec
 
 from zun.controllers.scheduling.cluster import Held
 from zun.store.interface import Compare, Op
+from zun.telemetry.metrics import Metric
 
 
 class Decision(msgspec.Struct, frozen=True):
     """`held` is what the container will have once this is written, None for nothing.
 
     `otherwise` is what to write when the store refuses this as too large. `request_id` is that of the request behind it, `says` a line for
-    the log once it is written.
+    the log once it is written; then it `counts` under that metric with these `labels`. `asked_at`: when what it answers was accepted.
     """
 
     uuid: str
@@ -21,3 +22,6 @@ class Decision(msgspec.Struct, frozen=True):
     otherwise: "Decision | None" = None
     request_id: str = ""
     says: str = ""
+    counts: Metric | None = None
+    labels: tuple[str, ...] = ()
+    asked_at: float | None = None

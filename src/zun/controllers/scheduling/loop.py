@@ -25,6 +25,7 @@ from zun.model.records import ContainerRecord, Place, Verb
 from zun.store.fencing import Fence
 from zun.store.interface import Store
 from zun.store.view import ContainerEntry, View
+from zun.telemetry.meter import NO_METER, Meter
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 256
@@ -43,12 +44,14 @@ class SchedulingLoop:
         master_key: MasterKey,
         options: SchedulerOptions,
         rng: random.Random,
+        meter: Meter = NO_METER,
     ) -> None:
         self._store = store
         self._view = view
         self._clock = clock
         self._options = options
         self._rng = rng
+        self._meter = meter
         self._placer = Placer(store, Planner(options), master_key, clock)
 
     async def run(self, fence: Fence) -> None:
@@ -60,7 +63,14 @@ class SchedulingLoop:
         may_refuse = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             writer = Writer(
-                self._store, self._view, self._clock, fence, follower=follower, waiting=waiting, tasks=tasks
+                self._store,
+                self._view,
+                self._clock,
+                fence,
+                follower=follower,
+                waiting=waiting,
+                tasks=tasks,
+                meter=self._meter,
             )
             tasks.create_task(self._follow(follower, waiting, may_refuse))
             tasks.create_task(self._end_of_grace(may_refuse))

@@ -16,6 +16,7 @@ from zun.model.status import NO_HOSTS
 from zun.store import codec, keys
 from zun.store.interface import Compare, Op, Put, Store, absent, unchanged
 from zun.store.view import ContainerEntry
+from zun.telemetry.metrics import PLACEMENTS, REFUSALS
 
 TOO_LARGE = "The container with its files is too large to be handed to a node; create it again with less."
 
@@ -72,6 +73,8 @@ class Placer:
             otherwise=self.refuse(undecided, TOO_LARGE, TOO_LARGE),
             request_id=first_request(record),
             says=f"Container {record.uuid} goes to node {plan.node}: {plan.why}",
+            counts=PLACEMENTS,
+            asked_at=record.intents[-1].at if record.intents else None,
         )
 
     def refuse(self, undecided: "Undecided", reason: str, detail: str) -> Decision:
@@ -95,6 +98,7 @@ class Placer:
             ops=(put,),
             request_id=first_request(record),
             says=f"Container {record.uuid} gets no place: {reason}",
+            counts=REFUSALS,
         )
 
     def _place(self, undecided: "Undecided", plan: Placement) -> Place:

@@ -12,6 +12,7 @@ from zun.model.resources import millicpus
 from zun.store import codec, keys
 from zun.store.interface import Put, unchanged
 from zun.store.view import ContainerEntry
+from zun.telemetry.metrics import RESIZES
 
 
 def decide(entry: ContainerEntry, cluster: Cluster) -> Decision | None:
@@ -28,6 +29,7 @@ def decide(entry: ContainerEntry, cluster: Cluster) -> Decision | None:
         _follow_spec(place, record, node, before.claim)
     if place.claim == before.claim and place.resize_done == before.resize_done:
         return None
+    refused = [place.resize_refused[intent.n] for intent in waiting if intent.n in place.resize_refused]
     known = {intent.n for intent in record.intents}
     place.resize_refused = {n: reason for n, reason in place.resize_refused.items() if n in known}
     held = Held(node=place.node, claim=place.claim, addresses=tuple(place.addresses), revision=PENDING)
@@ -44,14 +46,11 @@ def decide(entry: ContainerEntry, cluster: Cluster) -> Decision | None:
         ),
         held=held,
         request_id=waiting[0].request_id if waiting else "",
-        says=_told(place, waiting),
-    )
-
-
-def _told(place: Place, decided: list[Intent]) -> str:
-    refused = [place.resize_refused[intent.n] for intent in decided if intent.n in place.resize_refused]
-    return (
-        f"Container {place.uuid} keeps its size: {refused[-1]}" if refused else f"Container {place.uuid} may be resized"
+        says=f"Container {record.uuid} keeps its size: {refused[-1]}"
+        if refused
+        else f"Container {record.uuid} may be resized",
+        counts=RESIZES if waiting else None,
+        labels=("refused" if refused else "granted",),
     )
 
 

@@ -18,6 +18,8 @@ from zun.store.batching import batches, merged
 from zun.store.fencing import Fence
 from zun.store.interface import Store, TxnResult
 from zun.store.view import View
+from zun.telemetry.meter import NO_METER, Meter
+from zun.telemetry.metrics import PLACED_SECONDS
 
 _LOG = logging.getLogger(__name__)
 _AGAIN = Backoff(first_seconds=0.01, cap_seconds=5.0)
@@ -36,6 +38,7 @@ class Writer:
         follower: Follower,
         waiting: Workset[str],
         tasks: asyncio.TaskGroup,
+        meter: Meter = NO_METER,
     ) -> None:
         self._store = store
         self._view = view
@@ -44,6 +47,7 @@ class Writer:
         self._follower = follower
         self._waiting = waiting
         self._tasks = tasks
+        self._meter = meter
         self._tries: dict[str, int] = {}
 
     async def write(self, decisions: Sequence[Decision]) -> None:
@@ -74,8 +78,7 @@ class Writer:
             for decision in batch:
                 self._follower.cluster.settle(decision.uuid, result.revision)
                 self._tries.pop(decision.uuid, None)
-                with in_request(decision.request_id):
-                    _LOG.info("%s", decision.says)
+                self._tell(decision)
             return result.revision
         if len(batch) > 1:
             return max([await self._write_batch([decision]) for decision in batch])
@@ -85,6 +88,15 @@ class Writer:
         await self._learn_owners(batch[0])
         self.again(batch[0].uuid)
         return 0
+
+    def _tell(self, decision: Decision) -> None:
+        """It is written: say so, and count it."""
+        with in_request(decision.request_id):
+            _LOG.info("%s", decision.says)
+        if decision.counts is not None:
+            self._meter.count(decision.counts, *decision.labels)
+        if decision.asked_at is not None:
+            self._meter.observe(PLACED_SECONDS, max(0.0, self._clock.now() - decision.asked_at))
 
     async def _transact(self, batch: Sequence[Decision]) -> TxnResult | None:
         """None when it is too large for the store."""
