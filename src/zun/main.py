@@ -144,12 +144,15 @@ _OVERRIDES = {
 def _run_role(arguments: argparse.Namespace) -> int:
     gc.disable()  # what starting makes is kept, not garbage; `life` enables it when all is assembled
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it writes past the log, and our errors say what it knows
-    from zun import config  # noqa: PLC0415
-    from zun.wiring import life  # noqa: PLC0415
+    try:
+        from zun import config  # noqa: PLC0415
+        from zun.wiring import life  # noqa: PLC0415
 
-    settings = config.load(arguments.state_dir, arguments.config, _overrides(arguments))
-    role = importlib.import_module(f"zun.wiring.role_{arguments.role}")
-    return life.run(settings, role.build)
+        settings = config.load(arguments.state_dir, arguments.config, _overrides(arguments))
+        role = importlib.import_module(f"zun.wiring.role_{arguments.role}")
+        return life.run(settings, role.build)
+    finally:
+        gc.enable()
 
 
 def _print_sample(_: argparse.Namespace) -> int:

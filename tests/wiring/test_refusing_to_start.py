@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from zun.base.clock import SystemClock
+from zun.main import main
 from zun.store import codec, keys
 from zun.store.interface import Put
 from zun.store.schema import UNDERSTOOD, StoreSchema
@@ -101,27 +102,43 @@ def test_a_dollar_in_a_password_is_explained_without_showing_the_password(tmp_pa
         ("[containers]\ndefault_memory = 9000\n", ["[containers]", "default_memory (9000)", "maximum_memory (8192)"]),
         ("[api]\ntrusted_proxies = 10.0.0.300\n", ["[api]", "trusted_proxies", "10.0.0.300"]),
         ("[docker]\ntls_cert = /x\n", ["[docker]", "tls_cert", "tls_ca"]),
-        ("[docker]\nurl = tcp://127.0.0.1:1\ntls_ca = /nowhere\n", ["[docker] tls_ca = /nowhere", "No such file"]),
-        ("[policy]\npolicy_file = /nowhere\n", ["[policy] policy_file", "/nowhere"]),
         ("no section\n", ["cannot be read", "no section headers"]),
         ("[api]\nport\n", ["cannot be read", "zun.conf:2"]),
     ],
 )
-def test_what_is_wrong_in_the_file_is_named_in_one_line(tmp_path: Path, written: str, said: list[str]) -> None:
+def test_what_is_wrong_in_the_file_is_named_in_one_line(
+    tmp_path: Path, written: str, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "zun.conf").write_text(written)
-    options = ["--config", str(tmp_path / "zun.conf"), "--state-dir", str(tmp_path / "state")]
-    engine = () if "[docker]" in written else ("--runtime", "fake")
-    line = refusal_of("all", "--listen", "127.0.0.1:0", *engine, *options)
+    assert main(["config", "check", "--config", str(tmp_path / "zun.conf"), "--state-dir", str(tmp_path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
     assert all(part in line for part in said), line
 
 
-def test_a_wrong_option_of_the_command_line_is_not_blamed_on_the_file(tmp_path: Path) -> None:
-    (tmp_path / "zun.conf").write_text("[store]\ndriver = etcd\n")
-    line = refusal_of("controller", "--metrics", "nowhere", "--config", str(tmp_path / "zun.conf"))
-    assert "the command line" in line
-    assert "[metrics]: 'nowhere' is no host:port" in line
-    line = refusal_of("all", "--listen", "127.0.0.1:70000", "--state-dir", str(tmp_path))
-    assert "--listen: '127.0.0.1:70000' is no host:port" in line
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("[docker]\nurl = tcp://127.0.0.1:1\ntls_ca = /nowhere\n", ["[docker] tls_ca = /nowhere", "No such file"]),
+        ("[runtime]\ndriver = fake\n[policy]\npolicy_file = /nowhere\n", ["[policy] policy_file", "/nowhere"]),
+    ],
+)
+def test_a_file_that_an_option_names_and_nobody_can_read_is_named(
+    tmp_path: Path, written: str, said: list[str]
+) -> None:
+    (tmp_path / "zun.conf").write_text(written)
+    options = ["--config", str(tmp_path / "zun.conf"), "--state-dir", str(tmp_path / "state")]
+    line = refusal_of("all", "--listen", "127.0.0.1:0", *options)
+    assert all(part in line for part in said), line
+
+
+def test_a_wrong_option_of_the_command_line_is_not_blamed_on_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["controller", "--metrics", "nowhere", "--state-dir", str(tmp_path)]) == 1
+    assert "the command line" in (said := capsys.readouterr().err)
+    assert "[metrics]: 'nowhere' is no host:port" in said
+    assert main(["all", "--listen", "127.0.0.1:70000", "--state-dir", str(tmp_path)]) == 1
+    assert "--listen: '127.0.0.1:70000' is no host:port" in capsys.readouterr().err
 
 
 def test_a_store_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
