@@ -30,7 +30,7 @@ from zun.nodestreams.options import NodeStreamOptions
 from zun.policy.options import PolicyOptions
 from zun.services.live_options import LiveOptions
 from zun.services.options import ContainerOptions, QuotaOptions
-from zun.telemetry.options import MetricsOptions
+from zun.telemetry.options import MetricsOptions, TracingOptions
 
 Meta = msgspec.Meta
 Section = TypeVar("Section", bound=msgspec.Struct)
@@ -91,6 +91,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreOptions = StoreOptions()
     log: LogOptions = LogOptions()
     metrics: MetricsOptions = MetricsOptions()
+    tracing: TracingOptions = TracingOptions()
 
 
 def sections() -> dict[str, type[msgspec.Struct]]:

@@ -39,6 +39,7 @@ from zun.model.records import NodeInfo, SeenState
 from zun.store.nodelink import InboxBatch, NodeLink, Remembered
 from zun.telemetry.meter import NO_METER, Meter, Sample
 from zun.telemetry.metrics import HEARTBEAT_AGE, NODE_CONTAINERS, REPORTS_WAITING
+from zun.telemetry.tracing import NO_TRACER, Tracer
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Agent:
         run_blocking: RunBlocking = in_thread,
         endpoint: Endpoint = NOWHERE,
         meter: Meter = NO_METER,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._link = link
         self._clock = clock
@@ -83,6 +85,7 @@ class Agent:
             clock=clock,
             options=options,
             meter=meter,
+            tracer=tracer,
         )
         self._supervisor = Supervisor(tools, self._in_use)
         self._image_wishes = ImageWishes(self._images, self._reporter, clock)

@@ -13,15 +13,12 @@ from zun.agent.operations.commit import tell_image
 from zun.agent.operations.job import INTERRUPTED, Job, Steps
 from zun.agent.operations.table import CLEARS_ERROR, OPERATIONS, SHOWN_ON_FAILURE, check_state
 from zun.agent.plan import pending
+from zun.agent.telling import CUT, DONE, FAILED, Ended, tell, tell_unbegun
 from zun.agent.tools import Tools
 from zun.model.errors import WRONG_STATE, Conflict, NotFound, Timeout, ZunError
 from zun.model.records import ActionEvent, ActionResult, Inbox, Intent, Verb
-from zun.telemetry.metrics import OPERATION_SECONDS, OPERATIONS_ENDED
 
 _log = logging.getLogger(__name__)
-
-DONE, FAILED, CUT = "done", "error", "interrupted"
-"""How an operation ended, as figures tell it."""
 
 
 def event_name(verb: Verb) -> str:
@@ -42,11 +39,12 @@ class Carrier:
         """Do it and tell the end. A failure is told too; nothing is raised but cancellation."""
         tools, memory, observation = self._tools, self._memory, self._memory.observation
         opened = memory.open if memory.open and memory.open.request_id == intent.request_id else None
-        steps = Steps(self._tools.clock, opened.events if opened else None)
-        started_at = opened.start_time if opened else self._tools.clock.now()
+        known = opened.events if opened else []
+        steps = Steps(tools.clock, known)
+        started_at = opened.start_time if opened else tools.clock.now()
         follows = self._follower(wanted, intent)
         job = Job(
-            self._tools,
+            tools,
             wanted,
             memory,
             intent=intent,
@@ -69,9 +67,16 @@ class Carrier:
             observation.pulling = False
             await self._see(job)
         observation.doing = 0
-        tools.meter.observe(OPERATION_SECONDS, tools.clock.monotonic() - began, intent.verb.value)
-        ended = DONE if error is None else CUT if self.cut_short is not None else FAILED
-        tools.meter.count(OPERATIONS_ENDED, intent.verb.value, ended)
+        told = Ended(
+            wanted,
+            intent,
+            steps.events[len(known) :],
+            seconds=tools.clock.monotonic() - began,
+            result=DONE if error is None else CUT if self.cut_short is not None else FAILED,
+            error=error.message if error is not None else "",
+            delivered=opened is None and not resumed,
+        )
+        tell(tools, told)
         if self.cut_short is None and error is not None and intent.verb in SHOWN_ON_FAILURE:
             # What the state table refuses changes nothing: the container is as well as before.
             observation.error = observation.error if error.code == WRONG_STATE else error.message
@@ -87,7 +92,7 @@ class Carrier:
     def skip(self, wanted: Inbox, intent: Intent, why: str) -> None:
         """Do not even begin: something that was asked for later makes it pointless."""
         now = self._tools.clock.now()
-        self._tools.meter.count(OPERATIONS_ENDED, intent.verb.value, CUT)
+        tell_unbegun(self._tools, intent, CUT)
         error = Conflict(f"The {intent.verb.value} was cut short: {why}.")
         event = ActionEvent(event_name(intent.verb), now, now, INTERRUPTED, error.message)
         self.finish(
@@ -97,7 +102,7 @@ class Carrier:
     def interrupt(self, wanted: Inbox, intent: Intent) -> None:
         """End what a crash cut off and nobody may repeat; say so."""
         now = self._tools.clock.now()
-        self._tools.meter.count(OPERATIONS_ENDED, intent.verb.value, CUT)
+        tell_unbegun(self._tools, intent, CUT)
         error = Timeout(
             f"Interrupted: the node's agent was restarted during this {intent.verb.value}. Whether it happened is not known, "
             "and it is not done again by itself; look at the container and repeat it if needed."

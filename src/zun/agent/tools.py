@@ -12,6 +12,7 @@ from zun.agent.options import AgentOptions
 from zun.agent.reporter import Reporter
 from zun.base.clock import Clock
 from zun.telemetry.meter import NO_METER, Meter
+from zun.telemetry.tracing import NO_TRACER, Tracer
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,4 @@ class Tools:
     clock: Clock
     options: AgentOptions
     meter: Meter = NO_METER
+    tracer: Tracer = NO_TRACER

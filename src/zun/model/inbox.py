@@ -28,6 +28,7 @@ def inbox_of(record: ContainerRecord, place: Place) -> Inbox:
         intents=intents,
         image_source=record.image_source,
         files=record.files,
+        placed_at=place.at,
     )
 
 

@@ -66,6 +66,7 @@ class Intent(msgspec.Struct, omit_defaults=True, frozen=True):
     repository: str | None = None  # commit
     tag: str | None = None
     image_uuid: str | None = None
+    traceparent: str = ""  # the request's place in a trace, when somebody follows it
 
 
 class ContainerRecord(msgspec.Struct, omit_defaults=True):
@@ -315,6 +316,7 @@ class Inbox(msgspec.Struct, omit_defaults=True):
     intents: list[Intent]
     image_source: ImageSource | None = None
     files: int = 0
+    placed_at: float = 0.0
     v: int = 1
 
 

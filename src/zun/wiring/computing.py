@@ -14,6 +14,7 @@ from zun.services.node_registration import Newcomer, NodeRegistration
 from zun.store.interface import Store
 from zun.store.nodelink_store import StoreNodeLink
 from zun.telemetry.meter import NO_METER, Meter
+from zun.telemetry.tracing import NO_TRACER, Tracer
 from zun.wiring.basis import node_key
 from zun.wiring.engines import open_engine
 
@@ -37,6 +38,7 @@ async def build_node(
     clock: Clock,
     endpoint: Endpoint = NOWHERE,
     meter: Meter = NO_METER,
+    tracer: Tracer = NO_TRACER,
 ) -> Node:
     """The node called `name`, linked to the control plane through `store`; `endpoint` is where its streams are served."""
     identity = load_identity(settings.state_dir)
@@ -54,6 +56,7 @@ async def build_node(
         state_dir=settings.state_dir,
         endpoint=endpoint,
         meter=meter,
+        tracer=tracer,
     )
     return Node(name, engine.name, agent, Newcomer(name, identity.uuid, key.public))
 

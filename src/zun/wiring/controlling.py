@@ -15,16 +15,24 @@ from zun.store.interface import Store
 from zun.store.view import View
 from zun.telemetry.meter import NO_METER, Meter
 from zun.telemetry.metrics import LEADER
+from zun.telemetry.tracing import NO_TRACER, Tracer
 
 
 def build_controller(
-    settings: Settings, *, store: Store, view: View, clock: Clock, master_key: MasterKey, meter: Meter = NO_METER
+    settings: Settings,
+    *,
+    store: Store,
+    view: View,
+    clock: Clock,
+    master_key: MasterKey,
+    meter: Meter = NO_METER,
+    tracer: Tracer = NO_TRACER,
 ) -> Controller:
     """A candidate; it leads when it is chosen."""
     controller = Controller(
         store,
         clock,
-        _loops(settings, store=store, view=view, clock=clock, master_key=master_key, meter=meter),
+        _loops(settings, store=store, view=view, clock=clock, master_key=master_key, meter=meter, tracer=tracer),
         identity=f"{socket.gethostname()}:{os.getpid()}",
         lease_ttl_seconds=settings.controller.lease_ttl_seconds,
         alone=store.known_revision() is not None,  # an embedded store: no other process can lead
@@ -34,7 +42,7 @@ def build_controller(
 
 
 def _loops(
-    settings: Settings, *, store: Store, view: View, clock: Clock, master_key: MasterKey, meter: Meter
+    settings: Settings, *, store: Store, view: View, clock: Clock, master_key: MasterKey, meter: Meter, tracer: Tracer
 ) -> list[Loop]:
     """What a leader does."""
     scheduling = SchedulingLoop(
@@ -45,6 +53,7 @@ def _loops(
         options=settings.scheduler,
         rng=random.Random(),  # noqa: S311 - spreads load, guards nothing
         meter=meter,
+        tracer=tracer,
     )
     reaping = ReapingLoop(
         store=store,

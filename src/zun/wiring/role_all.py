@@ -15,6 +15,7 @@ from zun.wiring.directories import OneNode
 from zun.wiring.life import House
 from zun.wiring.serving import build_api
 from zun.wiring.stores import open_store
+from zun.wiring.tracing import open_tracer
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> House:
@@ -24,12 +25,24 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     meter = PrometheusMeter(API, CONTROLLER, COMPUTE)
     store = await stack.enter_async_context(open_store(settings, clock, meter=meter))
     view = View(store, clock)
-    node = await build_node(settings, stack, name=lone_node_name(settings), store=store, clock=clock, meter=meter)
+    tracer = open_tracer(settings, stack, "zun")
+    name = lone_node_name(settings)
+    node = await build_node(settings, stack, name=name, store=store, clock=clock, meter=meter, tracer=tracer)
     key = master_key(settings.state_dir)
-    controller = build_controller(settings, store=store, view=view, clock=clock, master_key=key, meter=meter)
+    controller = build_controller(
+        settings, store=store, view=view, clock=clock, master_key=key, meter=meter, tracer=tracer
+    )
     directory = OneNode(node.name, node.agent.live)
     api = build_api(
-        settings, stack, store=store, view=view, clock=clock, master_key=key, directory=directory, meter=meter
+        settings,
+        stack,
+        store=store,
+        view=view,
+        clock=clock,
+        master_key=key,
+        directory=directory,
+        meter=meter,
+        tracer=tracer,
     )
 
     async def registration() -> None:

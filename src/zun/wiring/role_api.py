@@ -12,6 +12,7 @@ from zun.wiring.basis import master_key, prepare
 from zun.wiring.life import House
 from zun.wiring.serving import build_api
 from zun.wiring.stores import open_store, require_shared_store
+from zun.wiring.tracing import open_tracer
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> House:
@@ -26,8 +27,17 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     store = await stack.enter_async_context(open_store(settings, clock, meter=meter))
     view = View(store, clock)
     nodes = remote_directory(settings, view, clock)
+    tracer = open_tracer(settings, stack, "zun-api")
     api = build_api(
-        settings, stack, store=store, view=view, clock=clock, master_key=key, directory=nodes, meter=meter
+        settings,
+        stack,
+        store=store,
+        view=view,
+        clock=clock,
+        master_key=key,
+        directory=nodes,
+        meter=meter,
+        tracer=tracer,
     )
     return House(
         greeting=f"zund api is ready on {api.url}",

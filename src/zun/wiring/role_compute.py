@@ -11,6 +11,7 @@ from zun.wiring.computing import build_node, register_over_store
 from zun.wiring.life import House
 from zun.wiring.measuring import open_meter
 from zun.wiring.stores import node_agrees, open_store, require_shared_store
+from zun.wiring.tracing import open_tracer
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> House:
@@ -25,8 +26,16 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     store = await stack.enter_async_context(open_store(settings, clock, agree=node_agrees, meter=meter))
     streams = open_node_streams(settings, node=name, clock=clock)
     stack.push_async_callback(streams.server.stop)
+    tracer = open_tracer(settings, stack, "zun-compute")
     node = await build_node(
-        settings, stack, name=name, store=store, clock=clock, endpoint=streams.endpoint, meter=meter
+        settings,
+        stack,
+        name=name,
+        store=store,
+        clock=clock,
+        endpoint=streams.endpoint,
+        meter=meter,
+        tracer=tracer,
     )
 
     async def registration() -> None:

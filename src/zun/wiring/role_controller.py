@@ -13,6 +13,7 @@ from zun.wiring.controlling import build_controller
 from zun.wiring.life import House
 from zun.wiring.measuring import open_meter
 from zun.wiring.stores import open_store, require_shared_store
+from zun.wiring.tracing import open_tracer
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> House:
@@ -25,7 +26,10 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     store = await stack.enter_async_context(open_store(settings, clock, meter=meter))
     view = View(store, clock)
     meter.watch(ViewFigures(view, store, clock))
-    controller = build_controller(settings, store=store, view=view, clock=clock, master_key=key, meter=meter)
+    tracer = open_tracer(settings, stack, "zun-controller")
+    controller = build_controller(
+        settings, store=store, view=view, clock=clock, master_key=key, meter=meter, tracer=tracer
+    )
     return House(
         greeting="zund controller is ready",
         stages=[{"controller": controller.run}, {"view": view.run}],

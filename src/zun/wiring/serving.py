@@ -27,6 +27,7 @@ from zun.store.interface import Store
 from zun.store.view import View
 from zun.store.view_figures import ContainerFigures, ViewFigures
 from zun.telemetry.prometheus import CONTENT_TYPE, PrometheusMeter
+from zun.telemetry.tracing import NO_TRACER, Tracer
 from zun.wiring.identities import open_identity
 from zun.wiring.life import Part
 
@@ -51,11 +52,19 @@ def build_api(
     master_key: MasterKey,
     directory: NodeDirectory,
     meter: PrometheusMeter,
+    tracer: Tracer = NO_TRACER,
 ) -> Api:
     """The API over a store and its view, listening already. Raises `Unavailable` when its port is taken."""
     policy = Policy(settings.policy, clock=clock)
     services = _services(
-        settings, store=store, view=view, policy=policy, clock=clock, master_key=master_key, directory=directory
+        settings,
+        store=store,
+        view=view,
+        policy=policy,
+        clock=clock,
+        master_key=master_key,
+        directory=directory,
+        tracer=tracer,
     )
     listening = listen(settings.api)
     stack.callback(listening.close)
@@ -66,7 +75,7 @@ def build_api(
     meter.watch(ViewFigures(view, store, clock))
     meter.watch(ContainerFigures(view))
     operation = _operation(settings, meter, view, clock)
-    around = Around(callers, view, clock, settings.api, RequestFigures(meter).observe)
+    around = Around(callers, view, clock, settings.api, RequestFigures(meter).observe, tracer)
     app = application(services, around, settings.containers, operation)
 
     async def serving() -> None:
@@ -85,13 +94,21 @@ def _services(
     clock: Clock,
     master_key: MasterKey,
     directory: NodeDirectory,
+    tracer: Tracer,
 ) -> Services:
     writer = OptimisticWriter(store, view, clock)
     defaults = settings.quota.limits()
     return Services(
         policy=policy,
         containers=ContainerService(
-            store, view, policy, clock, master_key=master_key, options=settings.containers, default_limits=defaults
+            store,
+            view,
+            policy,
+            clock,
+            master_key=master_key,
+            options=settings.containers,
+            default_limits=defaults,
+            tracer=tracer,
         ),
         live=LiveService(view, policy, directory, ConsoleGrants(store, clock, settings.live), settings.live),
         nodes=NodeService(view, policy, writer, clock),

@@ -18,14 +18,15 @@ from zun.controllers.scheduling.following import Follower
 from zun.controllers.scheduling.options import SchedulerOptions
 from zun.controllers.scheduling.placing import Placer
 from zun.controllers.scheduling.planner import Planner
+from zun.controllers.scheduling.telling import Teller
 from zun.controllers.scheduling.writing import Writer
 from zun.model.errors import Internal, Timeout, Unavailable
-from zun.model.pending import first_request
 from zun.model.records import ContainerRecord, Place, Verb
 from zun.store.fencing import Fence
 from zun.store.interface import Store
 from zun.store.view import ContainerEntry, View
 from zun.telemetry.meter import NO_METER, Meter
+from zun.telemetry.tracing import NO_TRACER, Tracer
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 256
@@ -45,13 +46,14 @@ class SchedulingLoop:
         options: SchedulerOptions,
         rng: random.Random,
         meter: Meter = NO_METER,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._store = store
         self._view = view
         self._clock = clock
         self._options = options
         self._rng = rng
-        self._meter = meter
+        self._teller = Teller(clock, meter, tracer)
         self._placer = Placer(store, Planner(options), master_key, clock)
 
     async def run(self, fence: Fence) -> None:
@@ -70,7 +72,7 @@ class SchedulingLoop:
                 follower=follower,
                 waiting=waiting,
                 tasks=tasks,
-                meter=self._meter,
+                teller=self._teller,
             )
             tasks.create_task(self._follow(follower, waiting, may_refuse))
             tasks.create_task(self._end_of_grace(may_refuse))
@@ -121,7 +123,7 @@ class SchedulingLoop:
         if entry is None:
             return None
         record, place = entry.record(), entry.place()
-        with in_request(first_request(record)):
+        with in_request(record.intents[-1].request_id if record.intents else ""):
             try:
                 return await self._decision(entry, record, place, follower)
             except (Unavailable, Timeout) as error:
@@ -135,7 +137,7 @@ class SchedulingLoop:
         if any(intent.verb is Verb.DELETE for intent in record.intents):
             return None
         if entry.node:
-            return resizing.decide(entry, follower.cluster)
+            return resizing.decide(entry, follower.cluster, self._clock.now())
         if place is None or place.failure is None or place.failure.seq < record.seq:
             return await self._placer.decide(entry, follower.cluster)
         return None

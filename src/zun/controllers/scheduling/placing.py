@@ -4,19 +4,21 @@
 from zun.base.clock import Clock
 from zun.base.sealing import MasterKey
 from zun.controllers.scheduling.cluster import PENDING, Cluster, Held
-from zun.controllers.scheduling.decisions import Decision
+from zun.controllers.scheduling.decisions import Decision, News
 from zun.controllers.scheduling.planner import NoPlace, Placement, Planner
 from zun.controllers.scheduling.requests import request_of
 from zun.controllers.scheduling.staging import hand_over
 from zun.model.errors import Conflict
 from zun.model.inbox import inbox_of
-from zun.model.pending import first_request
-from zun.model.records import NameClaim, Place, PlaceFailure, Verb
+from zun.model.records import Intent, NameClaim, Place, PlaceFailure, Verb
 from zun.model.status import NO_HOSTS
 from zun.store import codec, keys
 from zun.store.interface import Compare, Op, Put, Store, absent, unchanged
 from zun.store.view import ContainerEntry
 from zun.telemetry.metrics import PLACEMENTS, REFUSALS
+
+PLACE = "place"
+"""What the leader's part of a request is called in traces."""
 
 TOO_LARGE = "The container with its files is too large to be handed to a node; create it again with less."
 
@@ -33,7 +35,7 @@ class Placer:
 
     async def decide(self, entry: ContainerEntry, cluster: Cluster) -> Decision:
         """Where `entry` goes, or why nowhere. What it takes is counted in `cluster` before anything is awaited."""
-        undecided = Undecided(entry)
+        undecided, began = Undecided(entry), self._clock.now()
         record = undecided.record
         request = request_of(record)
         plan = self._planner.plan(cluster, request, self._start)
@@ -71,10 +73,15 @@ class Placer:
             ops=tuple(ops),
             held=held,
             otherwise=self.refuse(undecided, TOO_LARGE, TOO_LARGE),
-            request_id=first_request(record),
-            says=f"Container {record.uuid} goes to node {plan.node}: {plan.why}",
-            counts=PLACEMENTS,
-            asked_at=record.intents[-1].at if record.intents else None,
+            news=News(
+                says=f"Container {record.uuid} goes to node {plan.node}: {plan.why}",
+                behind=undecided.behind,
+                counts=PLACEMENTS,
+                began=began,
+                span=PLACE,
+                node=plan.node,
+                waited=True,
+            ),
         )
 
     def refuse(self, undecided: "Undecided", reason: str, detail: str) -> Decision:
@@ -96,9 +103,13 @@ class Placer:
             uuid=record.uuid,
             compares=tuple(undecided.unchanged()),
             ops=(put,),
-            request_id=first_request(record),
-            says=f"Container {record.uuid} gets no place: {reason}",
-            counts=REFUSALS,
+            news=News(
+                says=f"Container {record.uuid} gets no place: {reason}",
+                behind=undecided.behind,
+                counts=REFUSALS,
+                began=now,
+                span=PLACE,
+            ),
         )
 
     def _place(self, undecided: "Undecided", plan: Placement) -> Place:
@@ -125,6 +136,11 @@ class Undecided:
         self.raw = entry.place_raw or None
         self._wish_revision = entry.wish_revision
         self._place_revision = entry.place_revision
+
+    @property
+    def behind(self) -> Intent | None:
+        """The newest wish: a start that followed a refusal, or the creation itself."""
+        return self.record.intents[-1] if self.record.intents else None
 
     def unchanged(self) -> list[Compare]:
         """The conditions that nobody touched it since."""

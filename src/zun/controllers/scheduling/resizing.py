@@ -4,7 +4,7 @@
 import msgspec
 
 from zun.controllers.scheduling.cluster import PENDING, Cluster, Held, NodeState, cpus_of
-from zun.controllers.scheduling.decisions import Decision
+from zun.controllers.scheduling.decisions import Decision, News
 from zun.controllers.scheduling.requests import dedicated_cpus
 from zun.model.inbox import inbox_of
 from zun.model.records import Claim, ContainerRecord, Intent, Place, Verb
@@ -15,7 +15,7 @@ from zun.store.view import ContainerEntry
 from zun.telemetry.metrics import RESIZES
 
 
-def decide(entry: ContainerEntry, cluster: Cluster) -> Decision | None:
+def decide(entry: ContainerEntry, cluster: Cluster, now: float) -> Decision | None:
     """Decide what waits; None when nothing does. What is granted is counted in `cluster` at once."""
     record, before = entry.record(), entry.place()
     if before is None or not before.node:
@@ -45,12 +45,17 @@ def decide(entry: ContainerEntry, cluster: Cluster) -> Decision | None:
             Put(keys.inbox(place.node, record.uuid), codec.encode(inbox_of(record, place))),
         ),
         held=held,
-        request_id=waiting[0].request_id if waiting else "",
-        says=f"Container {record.uuid} keeps its size: {refused[-1]}"
-        if refused
-        else f"Container {record.uuid} may be resized",
-        counts=RESIZES if waiting else None,
-        labels=("refused" if refused else "granted",),
+        news=News(
+            says=f"Container {record.uuid} keeps its size: {refused[-1]}"
+            if refused
+            else f"Container {record.uuid} may be resized",
+            behind=waiting[-1] if waiting else None,
+            counts=RESIZES if waiting else None,
+            labels=("refused" if refused else "granted",),
+            began=now,
+            span="resize",
+            node=place.node,
+        ),
     )
 
 

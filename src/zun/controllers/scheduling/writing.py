@@ -11,6 +11,7 @@ from zun.base.request_scope import in_request
 from zun.base.workset import Workset
 from zun.controllers.scheduling.decisions import Decision
 from zun.controllers.scheduling.following import Follower
+from zun.controllers.scheduling.telling import Teller
 from zun.model.errors import Invalid, Timeout, Unavailable
 from zun.model.records import NameClaim
 from zun.store import codec
@@ -18,8 +19,6 @@ from zun.store.batching import batches, merged
 from zun.store.fencing import Fence
 from zun.store.interface import Store, TxnResult
 from zun.store.view import View
-from zun.telemetry.meter import NO_METER, Meter
-from zun.telemetry.metrics import PLACED_SECONDS
 
 _LOG = logging.getLogger(__name__)
 _AGAIN = Backoff(first_seconds=0.01, cap_seconds=5.0)
@@ -38,7 +37,7 @@ class Writer:
         follower: Follower,
         waiting: Workset[str],
         tasks: asyncio.TaskGroup,
-        meter: Meter = NO_METER,
+        teller: Teller,
     ) -> None:
         self._store = store
         self._view = view
@@ -47,7 +46,7 @@ class Writer:
         self._follower = follower
         self._waiting = waiting
         self._tasks = tasks
-        self._meter = meter
+        self._teller = teller
         self._tries: dict[str, int] = {}
 
     async def write(self, decisions: Sequence[Decision]) -> None:
@@ -78,7 +77,7 @@ class Writer:
             for decision in batch:
                 self._follower.cluster.settle(decision.uuid, result.revision)
                 self._tries.pop(decision.uuid, None)
-                self._tell(decision)
+                self._teller.written(decision)
             return result.revision
         if len(batch) > 1:
             return max([await self._write_batch([decision]) for decision in batch])
@@ -89,15 +88,6 @@ class Writer:
         self.again(batch[0].uuid)
         return 0
 
-    def _tell(self, decision: Decision) -> None:
-        """It is written: say so, and count it."""
-        with in_request(decision.request_id):
-            _LOG.info("%s", decision.says)
-        if decision.counts is not None:
-            self._meter.count(decision.counts, *decision.labels)
-        if decision.asked_at is not None:
-            self._meter.observe(PLACED_SECONDS, max(0.0, self._clock.now() - decision.asked_at))
-
     async def _transact(self, batch: Sequence[Decision]) -> TxnResult | None:
         """None when it is too large for the store."""
         compares, ops = merged(batch)
@@ -105,7 +95,8 @@ class Writer:
             return await self._fence.transact(compares, ops)
         except Invalid as error:
             if len(batch) == 1:
-                with in_request(batch[0].request_id):
+                behind = batch[0].news.behind
+                with in_request(behind.request_id if behind is not None else ""):
                     _LOG.error("Container %s cannot be handed to a node: %s", batch[0].uuid, error.message)
             return None
 
