@@ -7,10 +7,12 @@ All parts live in one task group; when one of them fails for good the process en
 import asyncio
 import gc
 import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import NoReturn
 
 import uvloop
 
@@ -25,7 +27,8 @@ _LOG = logging.getLogger(__name__)
 Part = Callable[[], Coroutine[object, object, object]]
 
 STAGE_SECONDS = 20.0
-"""A stage that has not stopped after so long is left behind, and the next one is stopped too. Parts have shorter bounds of their own."""
+"""A stage that has not stopped after so long is not waited for any more; when the others stopped too, the process ends without it.
+Parts have shorter bounds of their own."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class House:
     stages: Sequence[Mapping[str, Part]]
     ready: Part
     end_streams: Callable[[], None] = lambda: None
+    stage_seconds: float = STAGE_SECONDS
 
 
 Build = Callable[[Settings, AsyncExitStack], Coroutine[object, object, House]]
@@ -91,8 +95,9 @@ async def _until_told_to_stop(settings: Settings, build: Build) -> None:
             manager.stopping()
             greeting.cancel()
             house.end_streams()
-            for stage in reversed(stages):
-                await _end(stage)
+            hanging = [name for stage in reversed(stages) for name in await _end(stage, house.stage_seconds)]
+            if hanging:
+                _leave(hanging)
 
 
 async def _built(settings: Settings, build: Build, stack: AsyncExitStack) -> House:
@@ -122,12 +127,18 @@ async def _greet(house: House, manager: ServiceManager) -> None:
     manager.ready()
 
 
-async def _end(stage: list[asyncio.Task[object]]) -> None:
+async def _end(stage: list[asyncio.Task[object]], seconds: float) -> list[str]:
+    """Stop a stage; the names of parts that would not."""
     for task in stage:
         task.cancel()
     if not stage:
-        return
-    _, hanging = await asyncio.wait(stage, timeout=STAGE_SECONDS)
-    if hanging:
-        names = ", ".join(sorted(task.get_name() for task in hanging))
-        _LOG.error("These parts did not stop in %.0f seconds and are left behind: %s", STAGE_SECONDS, names)
+        return []
+    _, hanging = await asyncio.wait(stage, timeout=seconds)
+    return sorted(task.get_name() for task in hanging)
+
+
+def _leave(hanging: list[str]) -> NoReturn:
+    """End the process as a crash would, which loses nothing either: nobody waits for ever for a part that hangs."""
+    _LOG.error("These parts do not stop and are left behind: %s", ", ".join(hanging))
+    logging.shutdown()
+    os._exit(1)
