@@ -385,17 +385,6 @@ class RegistryRecord(msgspec.Struct, omit_defaults=True):
     v: int = 1
 
 
-class ConsoleGrant(msgspec.Struct, omit_defaults=True, frozen=True):
-    """A console session that may be opened once (`v/console/<hash>`); the lease of its key ends it."""
-
-    container_uuid: str
-    project_id: str
-    node: str
-    expires_at: float
-    exec_id: str = ""
-    v: int = 1
-
-
 class NameClaim(msgspec.Struct, frozen=True):
     """Who holds a unique name or an address."""
 
