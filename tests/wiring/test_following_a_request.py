@@ -66,6 +66,16 @@ def test_what_a_node_does_about_an_image_is_found_by_its_request(house: Cluster)
         eventually(lambda: lines_of(compute, asked), "the node tells of the pull")
 
 
+def test_a_call_to_a_node_is_found_by_its_request_on_the_node(house: Cluster) -> None:
+    api, _, compute = started(house, "[log]\nformat = json\nlevel = debug\n")
+    with api.client() as client:
+        uuid = create(client)
+        running(client, uuid)
+        answer = client.get(f"/v1/containers/{uuid}/stats")
+        assert answer.status_code == 200, answer.text
+        assert lines_of(compute, answer.headers["x-openstack-request-id"])
+
+
 def test_no_secret_is_in_a_log_however_much_is_logged(house: Cluster) -> None:
     roles = api, _, _ = started(house, DEBUG)
     with api.client() as client:

@@ -5,7 +5,7 @@ A task inherits the scope of the task that makes it. Work for several requests, 
 made with `of_nobody()` as its context.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 
@@ -21,6 +21,7 @@ class RequestScope:
 
 
 NOBODY = RequestScope()
+_REQUEST_ID, _TRACEPARENT = "zun-request-id", "traceparent"
 _SCOPE: ContextVar[RequestScope] = ContextVar("zun_request_scope", default=NOBODY)
 
 
@@ -42,6 +43,19 @@ def in_request(request_id: str, traceparent: str = "") -> Iterator[None]:
         yield
     finally:
         _SCOPE.reset(token)
+
+
+def as_told() -> list[tuple[str, str]]:
+    """The present request as metadata of a call to another process."""
+    scope = current()
+    return [(_REQUEST_ID, scope.request_id), (_TRACEPARENT, scope.traceparent)]
+
+
+@contextmanager
+def told(metadata: Mapping[str, str]) -> Iterator[None]:
+    """Work within the block for the request that such metadata tells of."""
+    with in_request(metadata.get(_REQUEST_ID, ""), metadata.get(_TRACEPARENT, "")):
+        yield
 
 
 def of_nobody() -> Context:

@@ -2,6 +2,7 @@
 """Builds an API server's way to nodes on other machines. It loads grpc."""
 
 from zun.base.clock import Clock
+from zun.base.request_scope import as_told
 from zun.config import Settings
 from zun.nodestreams.channels import Channels
 from zun.nodestreams.credentials import Credentials, TlsFiles
@@ -15,4 +16,4 @@ def remote_directory(settings: Settings, view: View, clock: Clock) -> RemoteDire
     files = TlsFiles(*(settings.state_dir / name for name in ("ca.pem", "control.pem", "control.key")))
     security = TlsClient(Credentials(files, clock)) if files.certificate.exists() else PlainClient()
     channels = Channels(security, settings.node_streams, clock)
-    return RemoteDirectory(view, channels, call_seconds=settings.live.node_timeout_seconds)
+    return RemoteDirectory(view, channels, call_seconds=settings.live.node_timeout_seconds, metadata=as_told)

@@ -2,17 +2,23 @@
 """Builds a node's stream server. It loads grpc, so `zund all` does without."""
 
 import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
 from zun.agent.agent import Agent
 from zun.agent.fingerprinting import Endpoint
 from zun.base.clock import Clock
+from zun.base.request_scope import told
 from zun.config import Settings
 from zun.nodestreams.addresses import Address, parse_address, told_address
 from zun.nodestreams.credentials import Credentials, TlsFiles
 from zun.nodestreams.security import PlainServer, TlsServer
 from zun.nodestreams.server import StreamServer
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,19 @@ def open_node_streams(settings: Settings, *, node: str, clock: Clock) -> NodeStr
     listen = parse_address(settings.compute.stream_listen, any_port=True)
     files = TlsFiles(*(settings.state_dir / name for name in ("ca.pem", "node.pem", "node.pem")))
     if not files.certificate.exists():
-        server = StreamServer(node, PlainServer(listen), settings.node_streams)
+        server = StreamServer(node, PlainServer(listen), settings.node_streams, around=_within_request)
         return NodeStreams(Endpoint(_told(settings, server.listen(listen))), server)
     credentials = Credentials(files, clock)
-    server = StreamServer(node, TlsServer(credentials), settings.node_streams)
+    server = StreamServer(node, TlsServer(credentials), settings.node_streams, around=_within_request)
     address = _told(settings, server.listen(listen))
     return NodeStreams(Endpoint(address, lambda: credentials.current().expires_at), server)
+
+
+@contextmanager
+def _within_request(metadata: Mapping[str, str]) -> Iterator[None]:
+    with told(metadata):
+        _LOG.debug("An API server calls.")
+        yield
 
 
 def _told(settings: Settings, listening: Address) -> str:
