@@ -30,22 +30,11 @@ from zun.nodestreams.options import NodeStreamOptions
 from zun.policy.options import PolicyOptions
 from zun.services.live_options import LiveOptions
 from zun.services.options import ContainerOptions, QuotaOptions
+from zun.store.options import StoreOptions
 from zun.telemetry.options import MetricsOptions, TracingOptions
 
 Meta = msgspec.Meta
 Section = TypeVar("Section", bound=msgspec.Struct)
-
-
-class StoreOptions(msgspec.Struct, frozen=True):
-    """Where state is kept."""
-
-    driver: Annotated[
-        Literal["sqlite", "etcd", "memory"],
-        Meta(
-            description="sqlite: embedded, durable, one process. etcd: a server. memory: gone at exit; for trying things"
-        ),
-    ] = "sqlite"
-    endpoint: Annotated[str, Meta(description="etcd's address, host:port")] = "127.0.0.1:2379"
 
 
 class RuntimeOptions(msgspec.Struct, frozen=True):

@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from zun.store.options import StoreOptions
+
 START_SECONDS = 30.0
 
 
@@ -19,6 +21,10 @@ class EtcdServer:
         self._client_port, self._peer_port = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.endpoint = f"127.0.0.1:{self._client_port}"
+
+    def client_options(self) -> StoreOptions:
+        """How to connect."""
+        return StoreOptions("etcd", (self.endpoint,))
 
     def start(self) -> None:
         """Start and wait until it is healthy."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from support.etcd_cluster import EtcdCluster
 from support.etcd_server import EtcdServer
 from support.service import READY_SECONDS, STOP_SECONDS, ZUND, eventually
 
@@ -78,6 +79,16 @@ class Role:
         """Let it go on."""
         self._running().send_signal(signal.SIGCONT)
 
+    def ends(self) -> int:
+        """Wait until it ends by itself; its exit code."""
+        process, self._process = self._running(), None
+        try:
+            return process.wait(timeout=READY_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=STOP_SECONDS)
+            raise AssertionError(f"{self.name} runs on:\n{self._tail()}") from None
+
     def said(self) -> str:
         """All it wrote to its log."""
         return self.log.read_text(errors="replace")
@@ -137,9 +148,10 @@ class Api(Role):
 class Cluster:
     """Processes that share one etcd and one secret of the control plane. The control plane's share a state directory, too."""
 
-    def __init__(self, directory: Path, etcd: EtcdServer, stack: ExitStack) -> None:
+    def __init__(self, directory: Path, etcd: EtcdServer | EtcdCluster, stack: ExitStack) -> None:
         self.etcd = etcd
-        self.endpoint = etcd.endpoint
+        self._options = etcd.client_options()
+        self.endpoint = self._options.endpoints[0]
         self._directory = directory
         self._stack = stack
 
@@ -163,7 +175,13 @@ class Cluster:
         return made
 
     def _with_store(self, settings: str) -> str:
-        return f"[store]\ndriver = etcd\nendpoint = {self.endpoint}\n{_NO_QUOTA}{settings}"
+        lines = ["[store]", "driver = etcd", f"endpoints = {','.join(self._options.endpoints)}"]
+        lines += [
+            f"{name} = {file}"
+            for name in ("ca_file", "cert_file", "key_file")
+            if (file := getattr(self._options, name))
+        ]
+        return "\n".join([*lines, f"{_NO_QUOTA}{settings}"])
 
 
 @contextmanager

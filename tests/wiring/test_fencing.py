@@ -38,7 +38,7 @@ def link(house: Cluster) -> Iterator[HeldLink]:
 @pytest.fixture
 async def store(house: Cluster) -> AsyncIterator[EtcdStore]:
     """The store as this test sees it."""
-    made = await EtcdStore.connect(house.endpoint, SystemClock())
+    made = await EtcdStore.connect(house.etcd.client_options(), SystemClock())
     yield made
     await made.close()
 
@@ -51,7 +51,7 @@ def is_whole(held: bytes, uuid: str) -> bool:
 async def test_the_write_of_a_leader_that_was_replaced_meanwhile_is_refused_for_that_reason_alone(
     house: Cluster, link: HeldLink, store: EtcdStore
 ) -> None:
-    old = house.controller("old", f"[store]\nendpoint = 127.0.0.1:{link.port}\n[controller]\nlease_ttl_seconds = 5\n")
+    old = house.controller("old", f"[store]\nendpoints = 127.0.0.1:{link.port}\n[controller]\nlease_ttl_seconds = 5\n")
     api, node = house.api("api"), house.compute("n1")
     for role in (api, node, old):
         role.start()

@@ -54,7 +54,7 @@ def test_a_role_of_its_own_wants_a_store_that_serves_several_processes(tmp_path:
 
 
 def test_an_etcd_without_encryption_is_used_on_this_machine_only(tmp_path: Path) -> None:
-    (tmp_path / "zun.conf").write_text("[store]\ndriver = etcd\nendpoint = 192.0.2.1:2379\n")
+    (tmp_path / "zun.conf").write_text("[store]\ndriver = etcd\nendpoints = 192.0.2.1:2379\n")
     line = refusal_of("controller", "--state-dir", str(tmp_path), "--config", str(tmp_path / "zun.conf"))
     assert "192.0.2.1:2379" in line
     assert "loopback" in line

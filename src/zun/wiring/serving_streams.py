@@ -17,6 +17,7 @@ from zun.nodestreams.addresses import Address, parse_address, told_address
 from zun.nodestreams.credentials import Credentials, TlsFiles
 from zun.nodestreams.security import PlainServer, TlsServer
 from zun.nodestreams.server import StreamServer
+from zun.store.etcd.address import addresses_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,4 +63,6 @@ def _within_request(metadata: Mapping[str, str]) -> Iterator[None]:
 
 def _told(settings: Settings, listening: Address) -> str:
     """Where API servers are told to come to."""
-    return str(told_address(listening, wished=settings.compute.stream_address, peer=settings.store.endpoint))
+    return str(
+        told_address(listening, wished=settings.compute.stream_address, peer=str(addresses_of(settings.store)[0]))
+    )

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Picks the store. Drivers are imported when they are chosen: grpc alone weighs 9 MB."""
 
-import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from zun import __version__
 from zun.base.clock import Clock
-from zun.config import Settings, StoreOptions
+from zun.config import Settings
 from zun.model.errors import Invalid
 from zun.store import keys
 from zun.store.interface import DeletePrefix, Store
 from zun.store.measured import MeasuredStore
+from zun.store.options import StoreOptions
+from zun.store.retention import Retention
 from zun.store.schema import check_schema, claim_schema
 from zun.telemetry.meter import NO_METER, Meter
 from zun.telemetry.metrics import WATCH_RECONNECTS
@@ -27,13 +28,13 @@ def require_shared_store(settings: Settings, role: str) -> None:
     if settings.store.driver != "etcd":
         raise Invalid(
             f"`zund {role}` shares its records with other processes, and [store] driver = {settings.store.driver} serves one process alone. "
-            "Set driver = etcd and the endpoint, or run everything in one process: `zund all`."
+            "Set driver = etcd and the endpoints, or run everything in one process: `zund all`."
         )
 
 
-def is_plain(options: StoreOptions) -> bool:
-    """Whether the store is an etcd without encryption and credentials: whoever reaches it may write everything."""
-    return options.driver == "etcd"
+def retention(settings: Settings) -> Retention:
+    """The history that is kept."""
+    return Retention(settings.store.history_seconds, settings.store.history_revisions)
 
 
 async def control_plane_agrees(store: Store) -> None:
@@ -52,14 +53,13 @@ async def open_store(
 ) -> AsyncIterator[Store]:
     """The store, closed at the end; an etcd that does not answer yet is waited for.
 
-    Raises `Invalid` for a plain etcd beyond this machine, `Unsupported` for a store of a newer version, `Unavailable` when an
-    embedded store cannot be had.
+    Raises `Invalid` or `Denied` for an etcd that will not have us however long we wait, `Unsupported` for one that is too old, or a store
+    of a newer version, `Unavailable` when an embedded store cannot be had.
     """
     store: Store
     if settings.store.driver == "etcd":
-        _refuse_plain_beyond_loopback(settings.store)
         store = await reached(
-            settings.store.endpoint,
+            ",".join(settings.store.endpoints),
             lambda: _connected(settings.store, clock, agree, meter),
             clock,
             waits=ServiceManager.of_this_process().waits,
@@ -71,7 +71,7 @@ async def open_store(
     else:
         from zun.store.sqlite import SqliteStore  # noqa: PLC0415
 
-        store = await SqliteStore.open(settings.state_dir / "state.db", clock)
+        store = await SqliteStore.open(settings.state_dir / "state.db", clock, retention=retention(settings))
         # The file lock says that no other process leads; a predecessor that was killed need not be waited for.
         await store.transact([], [DeletePrefix(keys.LEADERS)])
     try:
@@ -85,26 +85,10 @@ async def open_store(
 async def _connected(options: StoreOptions, clock: Clock, agree: Agree, meter: Meter) -> Store:
     from zun.store.etcd.store import EtcdStore  # noqa: PLC0415
 
-    store = await EtcdStore.connect(options.endpoint, clock, reconnected=lambda: meter.count(WATCH_RECONNECTS))
+    store = await EtcdStore.connect(options, clock, wait_seconds=0, reconnected=lambda: meter.count(WATCH_RECONNECTS))
     try:
         await agree(store)
     except BaseException:
         await store.close()
         raise
     return store
-
-
-def _refuse_plain_beyond_loopback(options: StoreOptions) -> None:
-    host = options.endpoint.rpartition(":")[0].strip("[]")
-    if is_plain(options) and not _is_loopback(host):
-        raise Invalid(
-            f"[store] endpoint = {options.endpoint}: an etcd without encryption is used on this machine's loopback only, "
-            "since whoever reaches it owns everything."
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

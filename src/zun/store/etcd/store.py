@@ -1,64 +1,79 @@
 # SPDX-License-Identifier: Apache-2.0
 """The store port on etcd: a thin client that keeps the port's promises about deadlines, errors, paging and watches."""
 
-import asyncio
-import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
-import grpc
-import grpc.aio
-from google.protobuf.message import Message
-
 from zun.base.clock import Clock
-from zun.model.errors import Timeout, Unavailable
+from zun.model.errors import Denied, Internal, Timeout, Unavailable
 from zun.store import limits
 from zun.store.etcd import messages
 from zun.store.etcd import rpc_pb2 as pb
-from zun.store.etcd.channel import CALL_SECONDS, Calls, ChannelFactory, CompactedAway, insecure_channel, meaning
+from zun.store.etcd.address import addresses_of
+from zun.store.etcd.caller import Caller
+from zun.store.etcd.failures import CompactedAway
+from zun.store.etcd.keepalive import KeepAlives
+from zun.store.etcd.members import Members
+from zun.store.etcd.tls import TlsFiles
 from zun.store.etcd.watch import EtcdWatch, nobody_counts
 from zun.store.interface import Compacted, Compare, KeyValue, Op, RangeResult, TxnResult, WatchBatch
 from zun.store.keyrange import first_key
-from zun.store.transaction import unknown_lease
+from zun.store.options import StoreOptions
 
 PAGE_KEYS = 1000
-_TRUE_PROGRESS = ((3, 4, 31), (3, 5, 13), (3, 6, 0))
+START_SECONDS = 10.0
+ANY_KEY = "\x00"
+"""What is read to learn the revision, by who may read everything."""
 
 
 class EtcdStore:
     """The store port on etcd (see `zun.store.interface`). Must be used from the event loop it was connected on."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, clock: Clock, reconnected: Callable[[], None] = nobody_counts
+        self, members: Members, clock: Clock, readable_key: str, reconnected: Callable[[], None] = nobody_counts
     ) -> None:
         """Use `connect`."""
         self._reconnected = reconnected
-        self._channel = channel
-        self._calls = Calls(channel)
+        self._members = members
+        self._caller = Caller(members, clock)
+        self._keep_alives = KeepAlives(members, clock)
         self._clock = clock
+        self._readable_key = readable_key.encode()
         self._watches: set[EtcdWatch] = set()
-        self._closed = False
-        self._asks_progress = False
 
     @classmethod
     async def connect(
         cls,
-        endpoint: str,
+        options: StoreOptions,
         clock: Clock,
         *,
-        channel_factory: ChannelFactory = insecure_channel,
+        readable_key: str = ANY_KEY,
+        wait_seconds: float = START_SECONDS,
         reconnected: Callable[[], None] = nobody_counts,
+        rng: random.Random | None = None,
     ) -> "EtcdStore":
-        """Connect to `host:port`; `Unavailable` or `Timeout` when no etcd answers there. `reconnected` is told of every watch that broke."""
-        channel = channel_factory(endpoint)
-        store = cls(channel, clock, reconnected)
+        """Connect to the cluster that `options` name.
+
+        `readable_key`: one that this client may read (it need not exist). `wait_seconds`: how long an etcd is waited for that is
+        not there. `reconnected` is told of every watch that broke. `rng` chooses the member to begin with.
+
+        Raises `Invalid` (wrong settings or certificate files), `Unavailable` (naming each member and what it said), `Unsupported`
+        (too old) or `Denied` (etcd does not know this user, or does not let it read); some 10 seconds after `wait_seconds` at most.
+        """
+        addresses = addresses_of(options)
+        members = Members(addresses, TlsFiles(options, clock) if options.ca_file else None, clock, rng=rng)
+        store = cls(members, clock, readable_key, reconnected)
         try:
-            status = await store._call(store._calls.status, pb.StatusRequest())
+            await members.start(wait_seconds)
+            await store.revision()
+        except Denied as error:
+            await store.close()
+            raise _not_let_in(members.user, options, readable_key) from error
         except BaseException:
-            await channel.close()
+            await store.close()
             raise
-        store._asks_progress = progress_is_true(status.version)
         return store
 
     def known_revision(self) -> int | None:
@@ -67,18 +82,16 @@ class EtcdStore:
 
     async def revision(self) -> int:
         """Asked by a linearizable read. Watches that are behind it are asked for their progress, where etcd can be trusted."""
-        response = await self._call(self._calls.range, pb.RangeRequest(key=b"\x00", limit=1, keys_only=True))
-        if self._asks_progress:
-            for watch in list(self._watches):
-                await watch.ask_progress(response.header.revision)
-        revision: int = response.header.revision
+        revision = await self._ask_revision()
+        for watch in list(self._watches):
+            await watch.ask_progress(revision)
         return revision
 
     async def get(self, key: str, *, revision: int = 0) -> KeyValue | None:
         """The key now, or at a past revision."""
         limits.check_key(key)
         limits.check_range(key, "", 0, revision)
-        response = await self._call(self._calls.range, pb.RangeRequest(key=key.encode(), revision=revision))
+        response = await self._read(pb.RangeRequest(key=key.encode(), revision=revision))
         return messages.key_value(response.kvs[0]) if response.kvs else None
 
     async def range(
@@ -93,7 +106,7 @@ class EtcdStore:
         while more and (not limit or len(items) < limit):
             page = min(PAGE_KEYS, limit - len(items)) if limit else PAGE_KEYS
             request = pb.RangeRequest(key=begin, range_end=end, limit=page, revision=revision, keys_only=keys_only)
-            response = await self._call(self._calls.range, request)
+            response = await self._read(request)
             revision = revision or response.header.revision
             items.extend(map(messages.key_value, response.kvs))
             more = response.more
@@ -107,15 +120,21 @@ class EtcdStore:
         """One transaction of etcd."""
         limits.check_transaction(compares, success, failure)
         request = messages.transaction(compares, success, failure)
-        response = await self._call(self._calls.txn, request, writing=True)
+        response = await self._in_time("txn", request, writing=True)
         return TxnResult(response.succeeded, response.header.revision, messages.reads(response.responses))
 
     @asynccontextmanager
     async def watch(self, prefix: str, *, from_revision: int) -> AsyncIterator[AsyncIterator[WatchBatch]]:
         """A watch that reconnects by itself."""
         limits.check_watch(prefix, from_revision)
-        self._check_open()
-        watch = EtcdWatch(self._calls, prefix, from_revision, self._clock, reconnected=self._reconnected)
+        watch = EtcdWatch(
+            self._members,
+            messages.key_range(prefix),
+            from_revision,
+            self._clock,
+            resumed=self._ask_revision,
+            reconnected=self._reconnected,
+        )
         self._watches.add(watch)
         try:
             await watch.open()
@@ -127,75 +146,61 @@ class EtcdStore:
     async def grant_lease(self, ttl_seconds: int) -> int:
         """A new lease; etcd may make it live a little longer than asked (its least is about two seconds)."""
         limits.check_lease_ttl(ttl_seconds)
-        response = await self._call(self._calls.grant, pb.LeaseGrantRequest(TTL=ttl_seconds), writing=True)
+        response = await self._caller.call("grant", pb.LeaseGrantRequest(TTL=ttl_seconds), writing=True)
         lease: int = response.ID
         return lease
 
     async def keep_alive(self, lease: int) -> int:
-        """Begin the lease's time anew."""
-        self._check_open()
-        stream = self._calls.keep_alive(timeout=CALL_SECONDS)
-        try:
-            with self._translated(writing=False):
-                await stream.write(pb.LeaseKeepAliveRequest(ID=lease))
-                response = await stream.read()
-        finally:
-            stream.cancel()
-        if response is grpc.aio.EOF:
-            raise Unavailable("etcd ended the connection; try again.")
-        if response.TTL <= 0:
-            raise unknown_lease(lease)
-        ttl_seconds: int = response.TTL
-        return ttl_seconds
+        """Begin the lease's time anew; all leases of this store share one stream."""
+        return await self._keep_alives.renew(lease)
 
     async def revoke(self, lease: int) -> None:
         """End a lease and its keys."""
-        await self._call(self._calls.revoke, pb.LeaseRevokeRequest(ID=lease), writing=True)
+        await self._caller.call("revoke", pb.LeaseRevokeRequest(ID=lease), writing=True)
 
     async def compact(self, revision: int) -> None:
         """Forget what was before `revision`, for every client of this etcd."""
-        await self._call(self._calls.compact, pb.CompactionRequest(revision=revision), writing=True)
+        try:
+            await self._caller.call("compact", pb.CompactionRequest(revision=revision), writing=True)
+        except CompactedAway as error:
+            raise Compacted(await self._oldest_revision(messages.key_range(ANY_KEY))) from error
 
     async def close(self) -> None:
-        """End watches and the connection."""
-        if self._closed:
-            return
-        self._closed = True
+        """End watches, the keep-alive stream and the connections."""
+        closed = Unavailable("The store is closed; connect again.")
+        self._members.end(closed)
         for watch in list(self._watches):
             await watch.close()
-        await self._channel.close()
+        await self._keep_alives.close()
+        await self._members.close(closed)
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise Unavailable("The store is closed; connect again.")
+    async def _ask_revision(self) -> int:
+        response = await self._read(pb.RangeRequest(key=self._readable_key, limit=1, keys_only=True))
+        revision: int = response.header.revision
+        return revision
 
-    async def _call(self, call: Any, request: Message, *, writing: bool = False) -> Any:
-        """One unary call with a deadline, its failure in our words."""
-        self._check_open()
+    async def _read(self, request: pb.RangeRequest) -> Any:
         try:
-            with self._translated(writing=writing):
-                return await call(request, timeout=CALL_SECONDS)
-        except CompactedAway as compacted:
-            raise Compacted(await self._oldest_revision()) from compacted
+            return await self._in_time("range", request)
+        except CompactedAway as error:
+            key_range = request.key, request.range_end
+            raise Compacted(await self._oldest_revision(key_range)) from error
 
-    @contextmanager
-    def _translated(self, *, writing: bool) -> Iterator[None]:
-        try:
-            yield
-        except grpc.aio.AioRpcError as error:
-            raise meaning(error, writing=writing) from error
-        except asyncio.InvalidStateError as error:  # the call ended before everything was written
-            raise Unavailable("etcd ended the connection; try again.") from error
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._closed and task is not None and not task.cancelling():
-                # Not the caller was cancelled but the call, because the channel was closed under it.
-                raise Unavailable("The store was closed during the call; connect again.") from None
-            raise
+    async def _in_time(self, name: str, request: pb.RangeRequest | pb.TxnRequest, *, writing: bool = False) -> Any:
+        """A call whose answer is of a revision not older than what was known before: else history was lost, and all we know is void."""
+        known = self._members.newest_revision
+        response = await self._caller.call(name, request, writing=writing)
+        revision = response.header.revision
+        if revision < known:
+            lost = _history_lost(revision, known)
+            self._members.end(lost)
+            raise lost
+        self._members.heard_of(revision)
+        return response
 
-    async def _oldest_revision(self) -> int:
+    async def _oldest_revision(self, key_range: tuple[bytes, bytes]) -> int:
         """The revision up to which etcd was compacted, which it tells only to a watch that comes too late."""
-        watch = EtcdWatch(self._calls, "\x00", 1, self._clock)
+        watch = EtcdWatch(self._members, key_range, 1, self._clock)
         try:
             await watch.open()
             await anext(watch)
@@ -206,10 +211,16 @@ class EtcdStore:
         raise Timeout("etcd compacted its history but does not say to where; list again.")
 
 
-def progress_is_true(version: str) -> bool:
-    """Whether this etcd answers a request for progress in order with the events: older ones may announce too much."""
-    found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
-    if found is None:
-        return False
-    numbers = tuple(int(part) for part in found.groups())
-    return any(numbers[:2] == fixed[:2] and numbers >= fixed for fixed in _TRUE_PROGRESS) or numbers >= (3, 7, 0)
+def _not_let_in(user: str, options: StoreOptions, key: str) -> Denied:
+    what = "everything" if key == ANY_KEY else key
+    who = f"the user {user!r} (the common name in {options.cert_file})" if user else "a client without certificate"
+    return Denied(
+        f"etcd at {', '.join(options.endpoints)} does not let {who} read {what}; create this user and its role there."
+    )
+
+
+def _history_lost(revision: int, newest: int) -> Internal:
+    return Internal(
+        f"etcd went back in time, from revision {newest} to {revision}: it was restored from a backup, or lost data; "
+        "restart this process, so that it reads everything again."
+    )

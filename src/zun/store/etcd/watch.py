@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A watch on etcd that outlives its connection: after a disconnect it goes on at the revision after the last one delivered."""
+"""A watch on etcd that outlives its connection: after a disconnect it goes on, at whichever member works, after what was delivered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 import grpc
@@ -10,17 +10,27 @@ import grpc.aio
 
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
-from zun.model.errors import Timeout, Unavailable, ZunError
+from zun.model.errors import Denied, Timeout, Unavailable
 from zun.store.etcd import messages
 from zun.store.etcd import rpc_pb2 as pb
-from zun.store.etcd.channel import CALL_SECONDS, Calls, Stream, meaning
+from zun.store.etcd.channel import Stream
+from zun.store.etcd.connection import CONNECT_SECONDS, Connection, was_retired
+from zun.store.etcd.failures import NO_ANSWER, NOT_ALLOWED, stream_is_denied
+from zun.store.etcd.members import Members, NoMember
 from zun.store.interface import Compacted, WatchBatch
 
-RECONNECT = Backoff(first_seconds=0.1, cap_seconds=5.0, attempts=15)  # gives up after about a minute
+OPEN_SECONDS = 10.0
+"""So long is one attempt to begin a watch, over all members."""
+
+RECONNECT = Backoff(first_seconds=0.05, cap_seconds=5.0, attempts=15)  # gives up after about a minute
 
 
 def nobody_counts() -> None:
     """For those who do not count broken watches."""
+
+
+class _Broken(Exception):
+    """The stream is gone; it can be taken up elsewhere."""
 
 
 class EtcdWatch(AsyncIterator[WatchBatch]):
@@ -28,64 +38,52 @@ class EtcdWatch(AsyncIterator[WatchBatch]):
 
     def __init__(
         self,
-        calls: Calls,
-        prefix: str,
+        members: Members,
+        key_range: tuple[bytes, bytes],
         from_revision: int,
         clock: Clock,
         *,
+        resumed: Callable[[], Awaitable[object]] | None = None,
         reconnect: Backoff = RECONNECT,
         reconnected: Callable[[], None] = nobody_counts,
     ) -> None:
-        self._calls = calls
-        self._range = messages.key_range(prefix)
+        """`key_range`: first key and range end, as etcd writes them. `reconnected` is told of each break, `resumed` called after it."""
+        self._members = members
+        self._range = key_range
         self._next = from_revision
         self._clock = clock
+        self._resumed = resumed
         self._reconnect = reconnect
         self._reconnected = reconnected
-        self._stream: Stream | None = None
+        self._at: tuple[Connection, Stream] | None = None
         self._progress_asked = False
         self._reading: asyncio.Task[WatchBatch] | None = None
         self._closed = False
 
     async def open(self) -> None:
-        """Connect; returns once etcd has made the watch. Raises `Unavailable`, `Timeout` or `Denied`."""
-        stream = self._calls.watch()
-        begin, end = self._range
-        create = pb.WatchCreateRequest(
-            key=begin, range_end=end, start_revision=self._next, progress_notify=True, fragment=True
-        )
-        try:
-            async with asyncio.timeout(CALL_SECONDS):
-                await stream.write(pb.WatchRequest(create_request=create))
-                first = await stream.read()
-        except TimeoutError as error:
-            stream.cancel()
-            raise Timeout(f"etcd did not begin a watch within {CALL_SECONDS:.0f} s; check its load.") from error
-        except asyncio.InvalidStateError as error:  # the call ended before the request was written
-            raise Unavailable("etcd ended a new watch at once; check that it runs, then try again.") from error
-        except grpc.aio.AioRpcError as error:
-            raise meaning(error) from error
-        if first is grpc.aio.EOF:
-            raise Unavailable("etcd ended a new watch at once; check that it runs, then try again.")
-        if first.canceled:
-            stream.cancel()
-            raise Unavailable(f"etcd refused a watch ({first.cancel_reason}); check the role of this client.")
-        self._stream = stream
-        self._progress_asked = False
+        """Begin, at a member that works. Raises `Unavailable`, `Denied` or `Compacted`."""
+        until = self._clock.monotonic() + OPEN_SECONDS
+        for delay in self._reconnect.delays():
+            try:
+                return await self._begin()
+            except (NoMember, _Broken) as error:
+                if self._clock.monotonic() + delay > until:
+                    raise Unavailable(NO_ANSWER) from error
+            await self._clock.sleep(delay)
+        raise Unavailable(NO_ANSWER)
 
     async def ask_progress(self, revision: int) -> None:
-        """Have etcd say how far this watch is, unless it has reached `revision` or was asked already."""
-        if self._stream is None or self._progress_asked or self._next > revision:
+        """Have etcd say how far this watch is, where it can be trusted, unless it has reached `revision` or was asked already."""
+        if self._at is None or self._progress_asked or self._next > revision or not self._at[0].progress_is_true:
             return
         self._progress_asked = True
         with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):  # a broken stream is the reader's matter
-            await self._stream.write(pb.WatchRequest(progress_request=pb.WatchProgressRequest()))
+            await self._at[1].write(pb.WatchRequest(progress_request=pb.WatchProgressRequest()))
 
     async def close(self) -> None:
         """End the watch; who waits for it gets `Unavailable`."""
         self._closed = True
-        if self._stream is not None:
-            self._stream.cancel()
+        self._leave()
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait([self._reading])
@@ -109,19 +107,48 @@ class EtcdWatch(AsyncIterator[WatchBatch]):
         delays = self._reconnect.delays()
         while True:
             try:
-                if self._stream is None:
-                    await self.open()
+                if self._at is None:
+                    await self._resume()
                 batch = await self._receive()
-            except (Unavailable, Timeout) as error:
+            except (NoMember, _Broken) as error:
                 self._reconnected()
-                self._stream = None
+                self._leave()
                 delay = next(delays, None)
                 if delay is None:
-                    raise Unavailable(f"The watch was lost and could not be taken up again ({error})") from error
+                    raise Unavailable(f"The watch was lost and could not be taken up again. {NO_ANSWER}") from error
                 await self._clock.sleep(delay)
                 continue
             self._next = batch.revision + 1
+            self._members.heard_of(batch.revision)
             return batch
+
+    async def _resume(self) -> None:
+        await self._begin()
+        if self._resumed is not None:
+            try:
+                await self._resumed()
+            except (Unavailable, Timeout) as error:
+                raise _Broken(error.message) from error
+
+    async def _begin(self) -> None:
+        """Have a member begin the watch. Raises `NoMember`, `_Broken`, and what is final."""
+        connection = await self._members.connected()
+        self._at = connection, connection.stream(connection.calls.watch)
+        self._progress_asked = False
+        begin, end = self._range
+        create = pb.WatchCreateRequest(
+            key=begin, range_end=end, start_revision=self._next, progress_notify=True, fragment=True
+        )
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._write(pb.WatchRequest(create_request=create))
+                first = await self._read()
+        except TimeoutError:
+            self._members.suspect(connection)
+            self._give_up_member()
+            raise _Broken("a member did not begin the watch in time") from None
+        if first.canceled:
+            raise self._end(first)
 
     async def _receive(self) -> WatchBatch:
         """The next batch of the stream, with its fragments put together."""
@@ -140,23 +167,49 @@ class EtcdWatch(AsyncIterator[WatchBatch]):
             if response.header.revision >= self._next:
                 return WatchBatch(response.header.revision, ())
 
+    async def _write(self, request: pb.WatchRequest) -> None:
+        if self._at is not None:
+            with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):  # reading tells what is wrong
+                await self._at[1].write(request)
+
     async def _read(self) -> pb.WatchResponse:
-        if self._stream is None:
-            raise Unavailable("The connection to etcd is gone.")
+        if self._at is None:
+            raise _Broken("the stream is gone")
+        connection, stream = self._at
         try:
-            response = await self._stream.read()
+            response = await stream.read()
         except grpc.aio.AioRpcError as error:
-            # Whatever ended an established stream, taking it up again tells whether it is for good.
-            raise Unavailable(f"The connection to etcd broke ({error.code().name}).") from error
+            self._give_up_member()
+            if stream_is_denied(error):
+                raise Denied(NOT_ALLOWED) from error
+            raise _Broken(error.details() or error.code().name) from error
+        except asyncio.CancelledError:
+            if not was_retired(connection):
+                raise
+            raise _Broken("the connection was given up") from None
         if response is grpc.aio.EOF:
-            raise Unavailable("etcd ended the connection.")
+            self._give_up_member()
+            raise _Broken("the member ended the stream")
+        connection.heard()
         received: pb.WatchResponse = response
         return received
 
-    def _end(self, response: pb.WatchResponse) -> ZunError | Compacted:
-        if self._stream is not None:
-            self._stream.cancel()
-            self._stream = None
+    def _end(self, response: pb.WatchResponse) -> Exception:
+        """What it means that the member cancelled the watch."""
+        self._leave()
         if response.compact_revision:
             return Compacted(response.compact_revision)
-        return Unavailable(f"etcd ended the watch ({response.cancel_reason or 'no reason given'}).")
+        if "permission denied" in response.cancel_reason:
+            return Denied(NOT_ALLOWED)
+        return _Broken(f"the member ended the watch ({response.cancel_reason or 'no reason given'})")
+
+    def _give_up_member(self) -> None:
+        if self._at is not None:
+            self._members.prefer_another(self._at[0])
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._at is not None:
+            connection, stream = self._at
+            self._at = None
+            connection.end_stream(stream)
