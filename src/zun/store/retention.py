@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much history an embedded store keeps, so that it does not grow without bound.
+"""How much history a store keeps, so that it does not grow without bound.
 
-etcd leaves this to its operator; a store that nobody operates must do it by itself.
+An embedded store forgets by itself, after each commit; for etcd a control loop does it.
 """
 
 from collections import deque

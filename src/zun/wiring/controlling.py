@@ -8,6 +8,7 @@ import socket
 from zun.base.clock import Clock
 from zun.base.sealing import MasterKey
 from zun.config import Settings
+from zun.controllers.compacting.loop import CompactingLoop
 from zun.controllers.leading import Controller, Loop
 from zun.controllers.reaping.loop import ReapingLoop
 from zun.controllers.scheduling.loop import SchedulingLoop
@@ -16,6 +17,7 @@ from zun.store.view import View
 from zun.telemetry.meter import NO_METER, Meter
 from zun.telemetry.metrics import LEADER
 from zun.telemetry.tracing import NO_TRACER, Tracer
+from zun.wiring.stores import retention
 
 
 def build_controller(
@@ -63,4 +65,7 @@ def _loops(
         purge_interval_seconds=settings.controller.purge_interval_seconds,
         meter=meter,
     )
-    return [scheduling, reaping]
+    loops: list[Loop] = [scheduling, reaping]
+    if store.known_revision() is None:  # an embedded store forgets by itself
+        loops.append(CompactingLoop(store=store, clock=clock, retention=retention(settings)))
+    return loops
