@@ -42,7 +42,7 @@ format: ## Put the source into the house's format
 	@.venv/bin/ruff check --fix . $(PYTHON_SCRIPTS) && .venv/bin/ruff format . $(PYTHON_SCRIPTS)
 
 bench: ## Measure, print a table and write docs/benchmarks.md
-	@scripts/setup-venv && scripts/ensure-docker && scripts/build-image
+	@scripts/setup-venv && scripts/ensure-docker && scripts/build-image && scripts/ensure-etcd
 	@.venv/bin/python -m benchmarks
 
 clean: ## Stop the service and delete its containers, its state and this checkout's environments

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import cli_start, create, idle, others, posts, report, streams
+from benchmarks import cli_start, create, etcd, idle, others, posts, report, streams
 from benchmarks.rows import Part
 
 PARTS: dict[str, Callable[[Path], Part]] = {
@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[Path], Part]] = {
     "accepts": others.accepts,
     "rest": others.rest,
     "placements": others.placements,
+    "etcd": lambda bytecode: _asyncio(etcd.run(bytecode)),
     "idle": lambda bytecode: _asyncio(idle.run(bytecode)),
     "streams": lambda bytecode: _asyncio(streams.run(bytecode)),
     "view-memory": others.view_memory,

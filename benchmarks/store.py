@@ -24,6 +24,7 @@ from zun.base.clock import SystemClock
 from zun.store.etcd.store import EtcdStore
 from zun.store.interface import Put, Store, unchanged
 from zun.store.memory import MemoryStore
+from zun.store.options import StoreOptions
 from zun.store.sqlite import SqliteStore
 
 IN_FLIGHT = 32
@@ -107,7 +108,7 @@ async def stores(directory: Path, endpoint: str | None) -> AsyncIterator[dict[st
     }
     try:
         if endpoint:
-            found["etcd"] = await EtcdStore.connect(endpoint, clock)
+            found["etcd"] = await EtcdStore.connect(StoreOptions("etcd", (endpoint,)), clock)
         yield found
     finally:
         for store in found.values():
