@@ -12,7 +12,7 @@ from support.fake_etcd import FakeMember, fake_member
 from zun.base.clock import SystemClock
 from zun.model.errors import Denied, Internal, Invalid, NotFound, Timeout, Unavailable, Unsupported, ZunError
 from zun.store.etcd.store import EtcdStore
-from zun.store.interface import Put
+from zun.store.interface import Put, absent
 from zun.store.options import StoreOptions
 
 Said = tuple[StatusCode, str]
@@ -117,6 +117,14 @@ async def test_a_final_answer_is_not_asked_for_twice(
     with pytest.raises(kind):
         await write(store)
     assert (first.asked, second.asked) == (["txn"], [])
+
+
+async def test_conditions_alone_are_compared_with_the_newest_state(store: EtcdStore, first: FakeMember) -> None:
+    result = await store.transact([absent("/a")], [])
+    assert (result.succeeded, result.reads) == (True, ())
+    for branch in (first.transaction.success, first.transaction.failure):
+        (op,) = branch  # without any, a member answers from what it has
+        assert op.HasField("request_range")
 
 
 async def test_a_member_that_goes_away_in_the_middle_leaves_a_write_in_doubt_and_no_read(

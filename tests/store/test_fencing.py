@@ -38,7 +38,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     else:
         server: EtcdServer = request.getfixturevalue("etcd")
         server.start()
-        made = await EtcdStore.connect(server.endpoint, SystemClock())
+        made = await EtcdStore.connect(server.client_options(), SystemClock())
     yield made
     await made.close()
 

@@ -27,6 +27,7 @@ class FakeMember:
         self.says: deque[tuple[grpc.StatusCode, str]] = deque()
         self.asked: list[str] = []
         self.hangs = False
+        self.transaction = pb.TxnRequest()
         self.port = 0
         self._server: grpc.aio.Server | None = None
 
@@ -65,8 +66,9 @@ class FakeMember:
         await self._called("range", context)
         return pb.RangeResponse(header=self._header())
 
-    async def _txn(self, _: pb.TxnRequest, context: Any) -> pb.TxnResponse:
+    async def _txn(self, request: pb.TxnRequest, context: Any) -> pb.TxnResponse:
         await self._called("txn", context)
+        self.transaction = request
         self.revision += 1
         return pb.TxnResponse(header=self._header(), succeeded=True)
 

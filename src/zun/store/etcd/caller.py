@@ -49,7 +49,7 @@ class Caller:
                 connection = await self._members.connected()
             except NoMember:
                 failure, cause = nobody_there(), None
-                tries = max(tries, len(self._members))  # all were tried
+                tries += len(self._members)  # all were tried
             else:
                 seconds = left if writing else self._read_seconds(tries, left)
                 try:

@@ -87,8 +87,7 @@ class Members:
 
     async def connected(self) -> Connection:
         """A connection to the member that is spoken to, made anew where needed. Raises `NoMember`, or what `end` was given."""
-        if self._ended is not None:
-            raise self._ended
+        self._check_not_ended()
         if self._tls is not None and self._tls.changed():
             self._take_in_certificates(self._tls)
         current = self._current
@@ -98,8 +97,7 @@ class Members:
             self._connecting = asyncio.create_task(self._connect(), name="etcd-connect")
             self._connecting.add_done_callback(self._connect_ended)
         connection = await asyncio.shield(self._connecting)
-        if self._ended is not None:
-            raise self._ended
+        self._check_not_ended()
         return connection
 
     def prefer_another(self, connection: Connection) -> None:
@@ -136,6 +134,10 @@ class Members:
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _check_not_ended(self) -> None:
+        if self._ended is not None:
+            raise type(self._ended)(self._ended.message)
 
     async def _begin(self, good: list[Connection], refused: list[Refused]) -> None:
         clusters = {connection.cluster_id for connection in good}
@@ -207,9 +209,8 @@ class Members:
         if before is not None and before is not connection:
             self._give_up(before)
         if self._ended is not None:
-            self._connections[address] = connection
             self._give_up(connection)
-            raise self._ended
+            self._check_not_ended()
         self._connections[address] = connection
         self._current = connection
         self._order.remove(address)

@@ -18,7 +18,7 @@ from zun.store.etcd.keepalive import KeepAlives
 from zun.store.etcd.members import Members
 from zun.store.etcd.tls import TlsFiles
 from zun.store.etcd.watch import EtcdWatch, nobody_counts
-from zun.store.interface import Compacted, Compare, KeyValue, Op, RangeResult, TxnResult, WatchBatch
+from zun.store.interface import Compacted, Compare, Get, KeyValue, Op, RangeResult, TxnResult, WatchBatch
 from zun.store.keyrange import first_key
 from zun.store.options import StoreOptions
 
@@ -120,8 +120,14 @@ class EtcdStore:
         """One transaction of etcd."""
         limits.check_transaction(compares, success, failure)
         request = messages.transaction(compares, success, failure)
-        response = await self._in_time("txn", request, writing=True)
-        return TxnResult(response.succeeded, response.header.revision, messages.reads(response.responses))
+        if not success and not failure:
+            # etcd answers a transaction without operations from what one member has, however old; a read makes it ask the others.
+            for branch in (request.success, request.failure):
+                branch.add(request_range=pb.RangeRequest(key=self._readable_key, limit=1, keys_only=True))
+        writing = not all(isinstance(op, Get) for op in (*success, *failure))
+        response = await self._in_time("txn", request, writing=writing)
+        reads = messages.reads(response.responses) if success or failure else ()
+        return TxnResult(response.succeeded, response.header.revision, reads)
 
     @asynccontextmanager
     async def watch(self, prefix: str, *, from_revision: int) -> AsyncIterator[AsyncIterator[WatchBatch]]:
