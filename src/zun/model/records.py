@@ -364,32 +364,6 @@ class Limits(msgspec.Struct, omit_defaults=True, frozen=True):
     v: int = 1
 
 
-class RegistryRecord(msgspec.Struct, omit_defaults=True):
-    """A private registry (`v/reg/<uuid>`); `password` is encrypted with the master key."""
-
-    uuid: str
-    project_id: str
-    user_id: str
-    name: str
-    domain: str
-    created_at: float
-    updated_at: float | None = None
-    username: str | None = None
-    password: bytes | None = None
-    v: int = 1
-
-
-class ConsoleGrant(msgspec.Struct, omit_defaults=True, frozen=True):
-    """A console session that may be opened once (`v/console/<hash>`); the lease of its key ends it."""
-
-    container_uuid: str
-    project_id: str
-    node: str
-    expires_at: float
-    exec_id: str = ""
-    v: int = 1
-
-
 class NameClaim(msgspec.Struct, frozen=True):
     """Who holds a unique name or an address."""
 

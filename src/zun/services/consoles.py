@@ -9,8 +9,8 @@ import hashlib
 
 from zun.base.clock import Clock
 from zun.base.ids import new_token
+from zun.model.console import ConsoleGrant
 from zun.model.errors import Denied, NotFound
-from zun.model.records import ConsoleGrant
 from zun.services.live_options import LiveOptions
 from zun.store import codec, keys
 from zun.store.interface import Delete, Put, Store, absent, unchanged

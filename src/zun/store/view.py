@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
 from zun.model.errors import Timeout, Unavailable
-from zun.model.records import Limits, RegistryRecord, Usage
+from zun.model.records import Limits, Usage
+from zun.model.registry import RegistryRecord
 from zun.model.states import Status
 from zun.model.status import Derived
 from zun.store import keys

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable, Iterator
 
 from zun.model.errors import Internal
-from zun.model.records import ActionResult, ImageObservation, NodeRecord, RegistryRecord
+from zun.model.records import ActionResult, ImageObservation, NodeRecord
+from zun.model.registry import RegistryRecord
 from zun.store import keys
 from zun.store.codec import decode
 from zun.store.interface import Event
