@@ -80,6 +80,7 @@ class World:
             options=self.options,
             state_dir=self.state_dir,
             run_blocking=at_once if self.crashes is None else self.crashes.disk(at_once),
+            boottime=self.clock.monotonic,
         )
 
     async def start(self, **options: object) -> Agent:

@@ -86,10 +86,12 @@ class Carrier:
         )
 
     def interrupt(self, wanted: Inbox, intent: Intent) -> None:
-        """End what a crash cut off and nobody may repeat; say so."""
+        """End what a crash, or the loss of an earlier node, cut off and nobody may repeat; say so."""
         now = self._tools.clock.now()
+        moved = intent.n <= self._memory.moved_seq
+        cause = "the container was moved from another node" if moved else "the node's agent was restarted"
         error = Timeout(
-            f"Interrupted: the node's agent was restarted during this {intent.verb.value}. Whether it happened is not known, "
+            f"Interrupted: {cause} during this {intent.verb.value}. Whether it happened is not known, "
             "and it is not done again by itself; look at the container and repeat it if needed."
         )
         event = ActionEvent(event_name(intent.verb), intent.at, now, INTERRUPTED, error.message)

@@ -46,6 +46,7 @@ def take_in(memory: Memory, seen: Seen | None, spec: ContainerSpec | None, aroun
     observation.health = seen.health
     observation.addresses = list(seen.addresses)
     observation.ports = list(seen.ports)
+    memory.pid = seen.pid
     if seen.state is SeenState.EXITED:
         _ended(memory, seen, spec, around, now)
         return
@@ -67,6 +68,9 @@ def _ended(memory: Memory, seen: Seen, spec: ContainerSpec | None, around: Aroun
         return
     observation.reason = _why(seen)
     observation.state = SeenState.EXITED
+    if memory.fenced and (memory.ran or before in ALIVE):
+        observation.state, observation.reason, memory.due, memory.ran = SeenState.RESTARTING, OUT_OF_TOUCH, now, True
+        return
     well = around.options.restart_well_seconds
     ran_seconds = max(0.0, (seen.finished_at or now) - (seen.started_at or now))
     ended = Ended(
@@ -123,6 +127,9 @@ def plan_heal(memory: Memory, spec: ContainerSpec | None, around: Around, now: f
     memory.due = now + around.heal_waits.delay(attempt) if attempt is not None else None
     if attempt is None and auto_heal:
         memory.observation.reason = gave_up(memory.heals)
+
+
+OUT_OF_TOUCH = "Stopped because its node lost touch with the control plane, which may have it run elsewhere; it is started again when that is settled."
 
 
 def _why(seen: Seen) -> str:

@@ -17,7 +17,7 @@ async def attach(job: Job) -> None:
         if not job.resumed:
             raise
     others = [net for net in networks_of(job.wanted, job.memory) if net.network != network]
-    job.memory.networks = [*others, NetRequest(network, v4_fixed_ip=v4, v6_fixed_ip=v6)]
+    _now_on(job, [*others, NetRequest(network, v4_fixed_ip=v4, v6_fixed_ip=v6)])
     await job.look()
 
 
@@ -29,8 +29,13 @@ async def detach(job: Job) -> None:
     except NotFound:
         if not job.resumed or not job.memory.handle:
             raise
-    job.memory.networks = [net for net in networks_of(job.wanted, job.memory) if net.network != network]
+    _now_on(job, [net for net in networks_of(job.wanted, job.memory) if net.network != network])
     await job.look()
+
+
+def _now_on(job: Job, networks: list[NetRequest]) -> None:
+    """Remember it, and tell it: another node would have to know."""
+    job.memory.networks = job.memory.observation.networks = networks
 
 
 def _asked(job: Job) -> tuple[str, str | None, str | None]:
