@@ -27,12 +27,13 @@ class Resume(msgspec.Struct, omit_defaults=True, frozen=True):
     """How a container goes on that was on another node before.
 
     `intent_done` is the last intent known to be carried out there, `seq` the last that may have been begun there, `run` whether it
-    is to run, `networks` those it was on when they were not the wish's. `request_id` names the move in its history.
+    is to run, `networks` those it was on when they were not the wish's. `request_id` names the move in its history, which began at `at`.
     """
 
     origin: str
     kind: LeavingKind
     request_id: str
+    at: float
     intent_done: int = 0
     seq: int = 0
     run: bool = False

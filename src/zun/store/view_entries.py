@@ -21,6 +21,7 @@ from zun.model.status import Derived
 from zun.store.codec import decode
 
 ABSENT = b""
+_LEAVING = b'"leaving"'
 
 
 class _IndexedSpec(msgspec.Struct):
@@ -75,6 +76,11 @@ class ContainerEntry:
     def revision(self) -> int:
         """The newest revision of its records."""
         return max(self.wish_revision, self.place_revision, self.seen_revision)
+
+    @property
+    def may_be_leaving(self) -> bool:
+        """Whether its place may say that it leaves its node; cheap, without decoding."""
+        return _LEAVING in self.place_raw
 
     def record(self) -> ContainerRecord:
         """The wish. Raises `Internal` when it is damaged."""

@@ -10,7 +10,8 @@ from zun.store.interface import Compare, Op
 class Decision(msgspec.Struct, frozen=True):
     """`held` is what the container will have once this is written, None for nothing.
 
-    `otherwise` is what to write when the store refuses this as too large.
+    `otherwise` is what to write when the store refuses this as too large; `before` are transactions that go first, under the same conditions,
+    and may be done again.
     """
 
     uuid: str
@@ -18,3 +19,4 @@ class Decision(msgspec.Struct, frozen=True):
     ops: tuple[Op, ...]
     held: Held | None = None
     otherwise: "Decision | None" = None
+    before: tuple[tuple[Op, ...], ...] = ()
