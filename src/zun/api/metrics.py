@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from zun.api.requests import Call
 from zun.base.clock import Clock
+from zun.model.moving import too_many_gone
 from zun.model.states import Status
 from zun.store.interface import Store
 from zun.store.view import View
@@ -103,6 +104,12 @@ class _State(Collector):
         nodes.add_metric(["up"], sum(alive))
         nodes.add_metric(["down"], len(alive) - sum(alive))
         yield nodes
+        gone, counted = self._view.gone_nodes()
+        yield GaugeMetricFamily(
+            "zun_moves_held_back",
+            "1 while so many nodes are gone at once that no container is moved.",
+            value=float(too_many_gone(gone, counted)),
+        )
         yield from self._store_figures()
 
     def _store_figures(self) -> Iterator[GaugeMetricFamily]:
