@@ -28,6 +28,7 @@ class Guards:
         self._run_blocking = run_blocking
         self._lines: dict[str, str] = {}
         self._in_use = self._directory.exists()
+        self._renewed: float | None = None
 
     def former(self) -> float | None:
         """When an earlier life of the agent was last in touch."""
@@ -35,11 +36,11 @@ class Guards:
 
     async def renewed(self, at: float) -> None:
         """The node was in touch at `at`. Should the disk not take it, the watchdog will know no better than to stop containers."""
+        self._renewed = at
         if not self._in_use:
             return
-        line = watchdog.renewed_line(self._boot, at)
         try:
-            await self._run_blocking(lambda: _write_in_place(self._directory / watchdog.RENEWED, line))
+            await self._run_blocking(lambda: self._write_renewed(at))
         except OSError as error:
             _log.error("the watchdog cannot be told that the node is in touch (%s); it may stop containers", error)
 
@@ -48,8 +49,15 @@ class Guards:
         line = watchdog.guarded_line(self._boot, handle, pid, watchdog.start_of(pid) if pid else 0, delay_seconds)
         if self._lines.get(uuid) == line:
             return
+        renewed = self._renewed if not self._in_use else None
+
+        def write() -> None:
+            if renewed is not None:
+                self._write_renewed(renewed)
+            _replace(self._directory / watchdog.GUARDED / uuid, line)
+
         try:
-            await self._run_blocking(lambda: _replace(self._directory / watchdog.GUARDED / uuid, line))
+            await self._run_blocking(write)
         except OSError as error:
             raise Unavailable(
                 f"The node cannot tell its watchdog of the container: {error.strerror}. Make room on it or repair its disk."
@@ -84,6 +92,10 @@ class Guards:
         """Forget what earlier lives told of containers that are not there any more."""
         if self._in_use:
             await self._quietly(lambda: _clean(self._directory, known))
+
+    def _write_renewed(self, at: float) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write_in_place(self._directory / watchdog.RENEWED, watchdog.renewed_line(self._boot, at))
 
     async def _quietly(self, work: Callable[[], None]) -> None:
         try:

@@ -90,7 +90,7 @@ def show(ctx: click.Context, node: str, output: str) -> None:
 def drain(ctx: click.Context, node: str, *, wait: bool, timeout: float | None) -> None:
     """Empty a node: nothing new comes, containers with auto_heal are made on other nodes. The others stay and are listed."""
     client = client_of(ctx)
-    found = client.send("POST", _path(node, "drain")).json()
+    found = client.request("POST", _path(node, "drain"))
     if wait:
         found = _until_drained(client, node, timeout)
     for one in found["staying"]:

@@ -145,8 +145,8 @@ class NodeEntry:
 
     @property
     def counts(self) -> bool:
-        """Whether it is one of those of which not too many may be gone at once: registered, and not declared down."""
-        return self.record is not None and not self.record.forced_down
+        """Whether it is one of those of which not too many may be gone at once: registered, heard of, and not declared down."""
+        return self.record is not None and not self.record.forced_down and bool(self.info_revision)
 
     @property
     def gone(self) -> bool:

@@ -28,7 +28,7 @@ class Patience:
 
     def see(self, name: str, node: NodeEntry | None) -> bool:
         """Take note of how a node is; returns whether it is newly lost."""
-        if node is None or node.record is None or not node.gone:
+        if node is None or node.record is None or not node.gone or node.info is None:
             self._silences.pop(name, None)
             return False
         known = self._silences.get(name)
