@@ -67,19 +67,21 @@ class Cable:
             yield self._until_cut(batches)
 
     async def _until_cut(self, batches: AsyncIterator[WatchBatch]) -> AsyncIterator[WatchBatch]:
-        cut = asyncio.ensure_future(self._cut.wait())
+        cut: asyncio.Future[Any] = asyncio.ensure_future(self._cut.wait())
+        coming: asyncio.Future[Any] | None = None
         try:
             while True:
                 coming = asyncio.ensure_future(anext(batches))
                 await asyncio.wait([coming, cut], return_when=asyncio.FIRST_COMPLETED)
                 if cut.done():
-                    coming.cancel()
-                    await asyncio.gather(coming, return_exceptions=True)
                     await self._clock.sleep(_PATIENCE_SECONDS)
                     raise Unavailable("The watch broke.")
                 yield coming.result()
         finally:
-            cut.cancel()
+            for waiting in (cut, coming):
+                if waiting is not None and not waiting.done():
+                    waiting.cancel()
+                    await asyncio.gather(waiting, return_exceptions=True)
 
     async def grant_lease(self, ttl_seconds: int) -> int:
         return int(await self._over(lambda: self._store.grant_lease(ttl_seconds)))

@@ -68,8 +68,9 @@ def _ended(memory: Memory, seen: Seen, spec: ContainerSpec | None, around: Aroun
         return
     observation.reason = _why(seen)
     observation.state = SeenState.EXITED
-    if memory.fenced and (memory.ran or before in ALIVE):
-        observation.state, observation.reason, memory.due, memory.ran = SeenState.RESTARTING, OUT_OF_TOUCH, now, True
+    healed = _why_healed(memory, before, rebooted=rebooted)
+    if healed:
+        observation.state, observation.reason, memory.due, memory.ran = SeenState.RESTARTING, healed, now, True
         return
     well = around.options.restart_well_seconds
     ran_seconds = max(0.0, (seen.finished_at or now) - (seen.started_at or now))
@@ -129,6 +130,16 @@ def plan_heal(memory: Memory, spec: ContainerSpec | None, around: Around, now: f
         memory.observation.reason = gave_up(memory.heals)
 
 
+def _why_healed(memory: Memory, before: SeenState, *, rebooted: bool) -> str:
+    """Why it is started again whatever its restart policy says; empty: it is not. Had its node been away a little longer, it ran elsewhere now."""
+    if not memory.ran and before not in ALIVE:
+        return ""
+    if memory.fenced:
+        return OUT_OF_TOUCH
+    return REBOOTED if rebooted and memory.guarded and not memory.user_stopped else ""
+
+
+REBOOTED = "Its machine was restarted; it is started again, since it heals."
 OUT_OF_TOUCH = "Stopped because its node lost touch with the control plane, which may have it run elsewhere; it is started again when that is settled."
 
 
