@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -216,7 +217,7 @@ async def _at_once(happens: "object") -> None:
     happens()  # type: ignore[operator]
 
 
-TestStorm = Storm.TestCase
+TestStorm = pytest.mark.timeout(120 + 3 * ROUNDS)(Storm.TestCase)
 TestStorm.settings = settings(
     max_examples=ROUNDS,
     stateful_step_count=STEPS,

@@ -7,7 +7,10 @@ anyway. The agent writes files below `<state-dir>/watchdog/`, which this file al
     renewed           "<boot id> <t>": the node was in touch at t (seconds of CLOCK_BOOTTIME); one line of fixed width, written in place
     guarded/<uuid>    "<boot id> <handle> <pid> <start of the process> <delay>": pid 0 while it is not known
     killed/<uuid>     "<handle>": left here for the agent, who starts the container again when it may
-    lock              held as long as a watchdog runs
+    lock              held as long as a watchdog runs; its pid
+
+It ends when there is nothing to do any more: no agent works with the state directory, and of what it was told nothing runs; or when the
+directory is gone.
 """
 
 import fcntl
@@ -17,10 +20,13 @@ import sys
 import time
 
 DIRECTORY, RENEWED, GUARDED, KILLED, LOCK = "watchdog", "renewed", "guarded", "killed", "lock"
+AGENT_LOCK = "agent.lock"  # in the state directory itself; an agent holds it while it works
 PERIOD_SECONDS = 1.0
 MOST_MARGIN_SECONDS = 10.0  # as zun.model.moving has it; a test sees to it that both agree
 _SHORTEST_HANDLE = 12
 _LINE = 96
+_TRIES = 3
+_LOOKS_BEFORE_IDLE = 15
 
 
 def margin_seconds(delay: float) -> float:
@@ -190,15 +196,49 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
-def _lock(directory: str) -> int:
-    """The lock's descriptor, or −1 when another watchdog has it."""
-    descriptor = os.open(f"{directory}/{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def is_idle(state_dir: str, boot: str, now: float) -> bool:
+    """Whether nothing is left to do: no agent works, and whatever had to stop has stopped."""
+    if not _is_free(f"{state_dir}/{AGENT_LOCK}"):
+        return False
+    directory = f"{state_dir}/{DIRECTORY}"
+    renewed, guarded = read_renewed(directory, boot), read_guarded(directory, boot)
+    if renewed is None or not guarded:
+        return True
+    if len(overdue(guarded, renewed, now)) < len(guarded):
+        return False
+    groups = control_groups()
+    return not any(processes_of(one, groups) for one in guarded)
+
+
+def _is_free(path: str) -> bool:
+    """Whether nobody holds the lock."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
+        return False
+    finally:
         os.close(descriptor)
-        return -1
-    return descriptor
+    return True
+
+
+def _lock(directory: str) -> int:
+    """The lock's descriptor, or −1 when another watchdog has it, and not just because it is about to end."""
+    descriptor = os.open(f"{directory}/{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(PERIOD_SECONDS)
+            continue
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        return descriptor
+    os.close(descriptor)
+    return -1
 
 
 def _is_ours(directory: str, lock: int) -> bool:
@@ -219,7 +259,10 @@ def _hard_to_kill() -> None:
 
 
 def main(state_dir: str) -> int:
-    """Watch until the state directory is gone. Ends at once when another one watches it."""
+    """Watch until there is nothing to do. Ends soon when another one watches already."""
+    if not os.path.isdir(state_dir):  # noqa: PTH112 - pathlib is large
+        _say(f"there is no state directory {state_dir}; give the one of the node with --state-dir")
+        return 1
     directory = f"{state_dir}/{DIRECTORY}"
     for path in (directory, f"{directory}/{GUARDED}", f"{directory}/{KILLED}"):
         os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103 - pathlib is large
@@ -229,9 +272,13 @@ def main(state_dir: str) -> int:
     _hard_to_kill()
     boot = boot_id()
     said: set[int] = set()
+    looks = 0
     while _is_ours(directory, lock):
         look(directory, boot, boot_time(), said)
         time.sleep(PERIOD_SECONDS)
+        looks += 1
+        if looks % _LOOKS_BEFORE_IDLE == 0 and is_idle(state_dir, boot, boot_time()):
+            return 0
     return 0
 
 

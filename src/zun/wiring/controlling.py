@@ -9,6 +9,7 @@ from zun.base.clock import Clock
 from zun.base.sealing import MasterKey
 from zun.config import Settings
 from zun.controllers.leading import Controller, Loop
+from zun.controllers.nodes.loop import NodesLoop
 from zun.controllers.reaping.loop import ReapingLoop
 from zun.controllers.scheduling.loop import SchedulingLoop
 from zun.store.interface import Store
@@ -30,7 +31,8 @@ def build_controller(
 
 
 def _loops(settings: Settings, *, store: Store, view: View, clock: Clock, master_key: MasterKey) -> list[Loop]:
-    """What a leader does."""
+    """What a leader does. Over an embedded store there is one node and nowhere else to go, so nothing is moved and nothing stops itself."""
+    shared = store.known_revision() is None
     scheduling = SchedulingLoop(
         store=store,
         view=view,
@@ -38,6 +40,7 @@ def _loops(settings: Settings, *, store: Store, view: View, clock: Clock, master
         master_key=master_key,
         options=settings.scheduler,
         rng=random.Random(),  # noqa: S311 - spreads load, guards nothing
+        heal_delay_seconds=settings.controller.heal_delay_seconds if shared else None,
     )
     reaping = ReapingLoop(
         store=store,
@@ -46,4 +49,5 @@ def _loops(settings: Settings, *, store: Store, view: View, clock: Clock, master
         retention_seconds=settings.containers.history_retention_seconds,
         purge_interval_seconds=settings.controller.purge_interval_seconds,
     )
-    return [scheduling, reaping]
+    nodes = NodesLoop(view=view, clock=clock, drain_at_once=settings.controller.drain_at_once)
+    return [scheduling, reaping, nodes]
