@@ -6,7 +6,7 @@ import logging
 
 from zun.agent.memory import ALIVE, Memory
 from zun.agent.tools import Tools
-from zun.model.errors import ZunError
+from zun.model.errors import Conflict, NotFound, ZunError
 from zun.model.records import Inbox, SeenState
 
 _log = logging.getLogger(__name__)
@@ -46,8 +46,8 @@ class Guarding:
 
     async def fence(self) -> None:
         """Stop it now: the control plane may think that this node is lost, and run it elsewhere soon."""
-        memory = self._memory
-        if not memory.handle or memory.observation.state not in _MAY_RUN:
+        memory, handle = self._memory, self._memory.handle
+        if not handle or memory.observation.state not in _MAY_RUN:
             return
         _log.warning("container %s is stopped: the node is out of touch with the control plane", memory.uuid)
         memory.fenced = True
@@ -58,7 +58,9 @@ class Guarding:
         except (ZunError, TimeoutError) as error:
             _log.warning("container %s: that it was stopped is remembered later: %s", memory.uuid, error)
         try:
-            await self._tools.engine.kill(memory.handle, "SIGKILL")
+            await self._tools.engine.kill(handle, "SIGKILL")
+        except (NotFound, Conflict):
+            return  # it does not run any more
         except ZunError as error:
             _log.error("container %s could not be stopped, the watchdog will: %s", memory.uuid, error)
 
