@@ -138,11 +138,25 @@ class House:
         """Whether it runs there, as the engine knows it."""
         return any(one["State"]["Running"] for one in self.objects(uuid, node))
 
+    def mend(self) -> None:
+        """Both nodes work."""
+        for node in self.nodes.values():
+            if not node.runs:
+                node.start()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    directory = tmp_path_factory.mktemp("watched")
+    with cluster(directory) as made:
+        yield House(made, directory)
+
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with cluster(tmp_path) as made:
-        yield House(made, tmp_path)
+def house(shared: House) -> Iterator[House]:
+    """What the tests share, mended after each."""
+    yield shared
+    shared.mend()
 
 
 def never_twice(house: House, uuid: str) -> bool:
