@@ -33,6 +33,8 @@ class Carrier:
         self._memory = memory
         self.cut_short: str | None = None
         """Set by who cancels the work on purpose: why."""
+        self.goes_on_elsewhere = False
+        """Set with it when another node is to carry the intent out: then it does not end here."""
 
     async def carry_out(self, wanted: Inbox, intent: Intent, *, resumed: bool) -> None:
         """Do it and tell the end. A failure is told too; nothing is raised but cancellation."""
@@ -58,7 +60,7 @@ class Carrier:
         except ZunError as failure:
             error = failure
         except asyncio.CancelledError:
-            if self.cut_short is None:
+            if self.cut_short is None or self.goes_on_elsewhere:
                 raise
             error = Conflict(f"The {intent.verb.value} was cut short: {self.cut_short}.")
             observation.pulling = False

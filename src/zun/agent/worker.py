@@ -83,6 +83,7 @@ class Worker:
             why = cuts_short(wanted, self.memory, step)
             if why is not None:
                 self._carrier.cut_short = why
+                self._carrier.goes_on_elsewhere = wanted is not None and wanted.absent
                 task.cancel()
 
     def heard(self, event: RuntimeEvent) -> None:
