@@ -37,7 +37,7 @@ def inbox_of(record: ContainerRecord, place: Place) -> Inbox:
 
 
 def removal_order(record: ContainerRecord, place: Place) -> Inbox:
-    """An inbox entry that asks for nothing but that the container be gone from its node."""
+    """An inbox entry that asks for nothing but that the container be gone from its node. (Who never made it says how it was to go on.)"""
     return Inbox(
         uuid=record.uuid,
         generation=place.generation,
@@ -46,6 +46,7 @@ def removal_order(record: ContainerRecord, place: Place) -> Inbox:
         claim=place.claim,
         seq=record.seq,
         intents=[],
+        resume=place.resume,
         absent=True,
     )
 
