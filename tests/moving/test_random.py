@@ -26,7 +26,7 @@ from zun.model.states import Status
 T = TypeVar("T")
 
 ROUNDS = int(os.environ.get("ZUN_MOVING_ROUNDS", "6"))
-STEPS = 25
+STEPS = int(os.environ.get("ZUN_MOVING_STEPS", "25"))
 NAMES = ["n1", "n2", "n3", "n4"]
 MACHINES = st.sampled_from(NAMES)
 SECONDS = st.sampled_from([0.3, 2.0, 8.0, 15.0, 45.0, DELAY - 10, DELAY, DELAY + 12, 150.0])
@@ -74,7 +74,7 @@ class Storm(RuleBasedStateMachine):
     @precondition(lambda self: self.wished)
     @rule(data=st.data())
     def somebody_deletes_a_container(self, data: st.DataObject) -> None:
-        uuid = data.draw(st.sampled_from(sorted(self.wished)))
+        uuid = list(self.wished)[data.draw(st.integers(0, len(self.wished) - 1))]
         try:
             self.do(self.here.delete(uuid))
         except ZunError:
@@ -189,7 +189,11 @@ class Storm(RuleBasedStateMachine):
 
     def _unsettled(self) -> list[str]:
         cloud = self.here
-        found = [f"{entry.uuid} should be gone" for entry in cloud.view.containers() if entry.uuid not in self.wished]
+        found = [
+            f"{entry.uuid} should be gone: {entry.place()}, {entry.seen()}, {entry.record().intents}"
+            for entry in cloud.view.containers()
+            if entry.uuid not in self.wished
+        ]
         for uuid, run in self.wished.items():
             derived = cloud.derived(uuid)
             if self._never_had_a_node(uuid):

@@ -22,6 +22,8 @@ from zun.store.view import ContainerEntry, NodeEntry, View
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 64
 _AGAIN_SECONDS = 0.2
+_SOONEST_SECONDS = 0.01
+"""What is due within a moment is due: the last bit of a float must not make it look again and again."""
 
 
 class Departure(msgspec.Struct, frozen=True):
@@ -178,6 +180,7 @@ class _Work:
         return found
 
     def _look_later(self, name: str, seconds: float) -> None:
+        seconds = max(seconds, _SOONEST_SECONDS)
         due = self._clock.monotonic() + seconds
         if self._due.get(name, due + 1) <= due:
             return
