@@ -23,10 +23,10 @@ cluster: ## Bring up a cluster on this machine: etcd, API, controllers and nodes
 cluster-stop: ## Remove the cluster with its containers and its state
 	@scripts/cluster down
 
-test: ## Run every test: sets up Docker, the local images, etcd and the clients, 15 minutes at most
-	@scripts/test fast etcd docker crash cluster compat
+test: ## Run every test: sets up Docker, the local images, etcd, Keystone and the clients, 15 minutes at most
+	@scripts/test fast etcd docker crash cluster compat keystone
 
-test-fast: ## Run the tests that need no Docker, etcd or foreign client
+test-fast: ## Run the tests that need no Docker, etcd, Keystone or foreign client
 	@scripts/test fast
 
 lint: ## Check style, types, layers and sizes

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import cli_start, create, idle, others, posts, report
+from benchmarks import cli_start, create, idle, others, posts, report, streams
 from benchmarks.rows import Part
 
 PARTS: dict[str, Callable[[Path], Part]] = {
@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[Path], Part]] = {
     "rest": others.rest,
     "placements": others.placements,
     "idle": lambda bytecode: _asyncio(idle.run(bytecode)),
+    "streams": lambda bytecode: _asyncio(streams.run(bytecode)),
     "view-memory": others.view_memory,
     "cli": cli_start.run,
 }

@@ -46,3 +46,22 @@ newest_python() {
 
 # Only a Python of this machine: one downloaded from elsewhere would be one more thing to trust and to reach.
 run_uv() { UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV='' "$UV" --quiet "$@" </dev/null; }
+
+# pinned_venv NAME WHAT: .cache/NAME-venv holds exactly what tests/NAME/requirements.txt pins; WHAT says what that is.
+# For programs that the tests use and whose dependencies must not meet ours.
+pinned_venv() {
+    local venv=$root/.cache/$1-venv pins=$root/tests/$1/requirements.txt what=$2 stamp wanted
+    stamp=$venv/.synced
+    wanted=$({ printf '%s\n' "$venv"; cat "$pins"; } | sha256sum)
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && "$venv/bin/python" -c '' 2>/dev/null; then
+        note "the environment for $what is up to date"
+        return
+    fi
+    ensure_uv
+    say "Installing $what into ${venv#"$root/"}"
+    { run_uv venv --clear --python "$(newest_python)" "$venv" &&
+        run_uv pip sync --require-hashes --python "$venv/bin/python" "$pins"; } ||
+        die "The environment for $what could not be made." \
+            "Above is why. This machine must reach https://pypi.org (a proxy goes in HTTPS_PROXY)."
+    printf '%s\n' "$wanted" >"$stamp"
+}

@@ -221,7 +221,7 @@ class Cluster:
         else:
             tunnel.furnish(machine, self._authority)
             engine.furnish(machine)
-            zun.furnish(machine, self.runtime, self.settings)
+            zun.furnish(machine, self._authority, self.runtime, self.settings)
         machine.finish_furnishing()
 
 

@@ -6,7 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from lab.hosts import API_PORT, HOSTS
+from lab.certificates import Authority
+from lab.hosts import API_PORT, HOSTS, STREAM_PORT
 from lab.machine import Machine
 from lab.processes import Process, get
 
@@ -17,11 +18,13 @@ SECRETS = ("master.key", "tokens.json", LOCAL)  # what all control machines must
 _OK = 200
 
 
-def furnish(machine: Machine, runtime: str, settings: str) -> None:
-    """Write the service's configuration, before the machine is switched on; `settings` comes at its end."""
+def furnish(machine: Machine, authority: Authority, runtime: str, settings: str) -> None:
+    """Write the service's configuration and certificate, before the machine is switched on; `settings` comes at the configuration's end."""
+    _furnish_certificate(machine, authority)
     balancers = ",".join(f"{host.address}/32" for host in HOSTS if host.role == "balancer")
     text = (
-        f"[store]\ndriver = etcd\n\n[api]\ntrusted_proxies = {balancers}\n\n[runtime]\ndriver = {runtime}\n\n{settings}"
+        f"[store]\ndriver = etcd\n\n[api]\ntrusted_proxies = {balancers}\n\n[runtime]\ndriver = {runtime}\n\n"
+        f"[compute]\nstream_listen = {machine.host.address}:{STREAM_PORT}\n\n{settings}"
     )
     machine.write(SETTINGS, text)
 
@@ -58,4 +61,17 @@ def write_access(first: Machine, directory: Path, url: str) -> None:
 
 
 def _zund(role: str) -> list[str]:
-    return [str(ZUND), role, "--config", SETTINGS]
+    return [str(ZUND), role, "--config", SETTINGS, "--state-dir", "/var/lib/zun"]
+
+
+def _furnish_certificate(machine: Machine, authority: Authority) -> None:
+    """Streams between machines want one, in the state directory."""
+    is_node = machine.host.role == "node"
+    name = f"node-{machine.name}" if is_node else "zun-control"
+    certificate, key = (path.read_text() for path in authority.issue(name, [name]))
+    files = {"node.pem": key + certificate} if is_node else {"control.pem": certificate, "control.key": key}
+    state = machine.disk("zun")
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for file, content in {"ca.pem": authority.certificate.read_text(), **files}.items():
+        (state / file).touch(mode=0o600)
+        (state / file).write_text(content)

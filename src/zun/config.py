@@ -22,12 +22,15 @@ from zun.api.options import ApiOptions
 from zun.api.streams.options import StreamOptions
 from zun.controllers.options import ControllerOptions
 from zun.controllers.scheduling.options import SchedulerOptions
-from zun.drivers.identity.static.options import StaticIdentityOptions
+from zun.drivers.identity.keystone.options import KeystoneOptions
+from zun.drivers.identity.options import IdentityOptions
 from zun.drivers.runtime.docker.options import DockerOptions
 from zun.model.errors import Invalid
+from zun.nodestreams.options import NodeStreamOptions
 from zun.policy.options import PolicyOptions
 from zun.services.live_options import LiveOptions
 from zun.services.options import ContainerOptions, QuotaOptions
+from zun.telemetry.options import MetricsOptions, TracingOptions
 
 Meta = msgspec.Meta
 Section = TypeVar("Section", bound=msgspec.Struct)
@@ -59,6 +62,12 @@ class LogOptions(msgspec.Struct, frozen=True):
     level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="the least serious message that is written")
     ] = "info"
+    format: Annotated[
+        Literal["text", "json"],
+        Meta(
+            description="text: lines for people. json: one object a line, with time, level, logger, message, request_id"
+        ),
+    ] = "text"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,12 +82,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: SchedulerOptions = SchedulerOptions()
     controller: ControllerOptions = ControllerOptions()
     compute: AgentOptions = AgentOptions()
+    node_streams: NodeStreamOptions = NodeStreamOptions()
     runtime: RuntimeOptions = RuntimeOptions()
     docker: DockerOptions = DockerOptions()
     policy: PolicyOptions = PolicyOptions()
-    identity: StaticIdentityOptions = StaticIdentityOptions()
+    identity: IdentityOptions = IdentityOptions()
+    keystone_authtoken: KeystoneOptions = KeystoneOptions()
     store: StoreOptions = StoreOptions()
     log: LogOptions = LogOptions()
+    metrics: MetricsOptions = MetricsOptions()
+    tracing: TracingOptions = TracingOptions()
 
 
 def sections() -> dict[str, type[msgspec.Struct]]:
@@ -90,27 +103,23 @@ def sections() -> dict[str, type[msgspec.Struct]]:
 def load(
     state_dir: Path, path: Path | None = None, overrides: Mapping[str, Mapping[str, object]] | None = None
 ) -> Settings:
-    """The settings of `path` (defaults when None) with `overrides` (section → option → value) on top.
+    """The settings of `path` (defaults when None) with `overrides` (section → option → value, from the command line) on top.
 
-    Raises `Invalid` naming the file, section and option that is unknown or wrong.
+    Raises `Invalid` in one line that names the file, section and option that is unknown, wrong, or contradicts another one.
     """
+    if path is not None:
+        _refuse_unknown(path)
     conf = cfg.ConfigOpts()
     for name, struct in sections().items():
         conf.register_opts(_options(struct), group=name)
-    if path is not None:
-        _refuse_unknown(path)
     try:
         conf(args=[], project="zun", default_config_files=[str(path)] if path else [], default_config_dirs=[])
-        found: dict[str, Any] = {}
-        for name, struct in sections().items():
-            raw = {option.name: conf[name][option.dest] for option in _options(struct)}
-            raw.update((overrides or {}).get(name, {}))
-            found[name] = _checked(struct, raw, name)
     except (cfg.ConfigFilesNotFoundError, cfg.ConfigFileParseError, cfg.ConfigFilesPermissionDeniedError) as error:
-        raise Invalid(f"The configuration file cannot be read: {error}") from error
-    except cfg.ConfigFileValueError as error:
-        raise Invalid(f"The configuration file {path} holds a wrong value: {error}") from error
-    return Settings(state_dir=state_dir, **found)
+        raise _unreadable(path, error) from error
+    found = {
+        name: _section(conf, name, struct, path, (overrides or {}).get(name, {})) for name, struct in sections().items()
+    }
+    return Settings(state_dir=state_dir, **cast(dict[str, Any], found))
 
 
 def sample() -> str:
@@ -133,7 +142,7 @@ def _refuse_unknown(path: Path) -> None:
     try:
         parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
     except (OSError, configparser.Error, UnicodeDecodeError) as error:
-        raise Invalid(f"The configuration file {path} cannot be read: {error}") from error
+        raise _unreadable(path, error) from error
     known = sections()
     for option in parser.defaults():
         raise Invalid(
@@ -148,11 +157,58 @@ def _refuse_unknown(path: Path) -> None:
                 raise Invalid(f"{path}: [{section}] has no option `{option}`; it has {', '.join(sorted(names))}.")
 
 
-def _checked(struct: type[Section], raw: dict[str, object], section: str) -> Section:
+def _unreadable(path: Path | None, error: Exception) -> Invalid:
+    why = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+    return Invalid(f"The configuration file {path} cannot be read: {why}. Correct it, or name another with --config.")
+
+
+def _section(
+    conf: Any, name: str, struct: type[Section], path: Path | None, overrides: Mapping[str, object]
+) -> Section:
+    raw: dict[str, object] = {}
+    for option in _options(struct):
+        try:
+            raw[option.name] = overrides[option.name] if option.name in overrides else conf[name][option.dest]
+        except cfg.ConfigFileValueError as error:
+            raise _wrong(path, f"[{name}] {option.name}", error.__context__ or error) from error
+        except (cfg.NoSuchOptError, cfg.TemplateSubstitutionError):
+            # Without the cause: it would show part of what may be a password.
+            raise Invalid(
+                f"{path}: [{name}] {option.name}: a $ stands for another option; write $$ for the sign."
+            ) from None
     try:
         return msgspec.convert(raw, struct, strict=False)
     except msgspec.ValidationError as error:
-        raise Invalid(f"The configuration is wrong in section [{section}]: {error}") from error
+        _blame_one(name, struct, raw, path, overrides)
+        source = f"the command line, and {path or 'the defaults'}" if overrides else path
+        raise _wrong(source, f"section [{name}]", error) from error
+
+
+def _blame_one(
+    section: str,
+    struct: type[msgspec.Struct],
+    raw: dict[str, object],
+    path: Path | None,
+    overrides: Mapping[str, object],
+) -> None:
+    """Raise for the option that is wrong by itself, if one is."""
+    hints = typing.get_type_hints(struct, include_extras=True)
+    for name, value in raw.items():
+        try:
+            msgspec.convert(value, hints[name], strict=False)
+        except msgspec.ValidationError as error:
+            source = "the command line" if name in overrides else path
+            raise _wrong(source, f"[{section}] {name}{_shown(value)}", error) from error
+
+
+def _shown(value: object) -> str:
+    """A number helps to see what is wrong; a text may be a secret."""
+    return f" = {value:g}" if isinstance(value, int | float) else ""
+
+
+def _wrong(source: Path | str | None, what: str, error: BaseException) -> Invalid:
+    why = str(error).partition(" - at `$")[0].rstrip(".")
+    return Invalid(f"{source or 'The defaults'}: {what}: {why}. Correct it; `zund config sample` shows what it may be.")
 
 
 def _options(struct: type[msgspec.Struct]) -> list[Any]:

@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from zun import __version__
+from zun.base.addresses import address
+from zun.commands import keystone
 from zun.model.errors import Invalid, ZunError
 
 
-def default_state_dir() -> Path:
-    """Where state lives unless told otherwise: /var/lib/zun for root, else below the user's home."""
-    return Path("/var/lib/zun") if os.geteuid() == 0 else Path.home() / ".local/share/zun"
+def default_state_dir(name: str = "zun") -> Path:
+    """Where state lives unless told otherwise: /var/lib/zun for root, else below the user's home.
+
+    A node of its own has `zun-node` there: the control plane's keys are none of its business, also on one machine with it.
+    """
+    return (Path("/var/lib") if os.geteuid() == 0 else Path.home() / ".local/share") / name
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -59,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     _common(remove)
     remove.add_argument("name")
     remove.set_defaults(run=_remove_user)
+    keystone.add(commands, _common)
     return parser
 
 
@@ -79,14 +85,16 @@ def _add_roles(commands: Any) -> None:
 
     controller = commands.add_parser("controller", help="place containers and clean up; of any number one leads")
     _common(controller)
+    _has_figures(controller)
     controller.set_defaults(run=_run_role, role="controller")
 
     compute = commands.add_parser("compute", help="run containers on this machine: one node")
-    _common(compute)
+    _common(compute, state_dir="zun-node")
     _has_engine(compute)
     compute.add_argument(
         "--node-name", metavar="NAME", help="what the node is called, for good (default: the host name)"
     )
+    _has_figures(compute)
     compute.set_defaults(run=_run_role, role="compute")
 
     watchdog = commands.add_parser(
@@ -101,12 +109,16 @@ def _listens(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", metavar="HOST:PORT", help="where the API listens (default 127.0.0.1:9517)")
 
 
+def _has_figures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--metrics", metavar="HOST:PORT", help="where GET /metrics is served (default: nowhere)")
+
+
 def _has_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runtime", choices=["docker", "fake"], help="the engine (default: as configured, docker)")
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--state-dir", type=Path, default=default_state_dir(), help="default: %(default)s")
+def _common(parser: argparse.ArgumentParser, *, state_dir: str = "zun") -> None:
+    parser.add_argument("--state-dir", type=Path, default=default_state_dir(state_dir), help="default: %(default)s")
     parser.add_argument("--config", type=Path, help="an INI file; `zund config sample` shows what it may hold")
 
 
@@ -115,29 +127,39 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
     given = vars(arguments)
     changed: dict[str, dict[str, object]] = {}
     if given.get("listen"):
-        host, separator, port = arguments.listen.rpartition(":")
-        if not separator or not port.isdigit():
-            raise Invalid(f"--listen takes HOST:PORT, for example 127.0.0.1:9517, not {arguments.listen!r}.")
-        changed["api"] = {"host": host.strip("[]"), "port": int(port)}
+        try:
+            host, port = address(arguments.listen)
+        except ValueError as error:
+            raise Invalid(f"--listen: {error}.") from error
+        changed["api"] = {"host": host, "port": port}
     for name, (section, option) in _OVERRIDES.items():
         if given.get(name):
             changed[section] = {option: given[name]}
     return changed
 
 
-_OVERRIDES = {"runtime": ("runtime", "driver"), "store": ("store", "driver"), "node_name": ("compute", "node_name")}
+_OVERRIDES = {
+    "runtime": ("runtime", "driver"),
+    "store": ("store", "driver"),
+    "node_name": ("compute", "node_name"),
+    "metrics": ("metrics", "listen"),
+}
 
 # Imports stand inside the commands so that `zund --help` and `zund user add` do not load the whole service, and a role no other.
 
 
 def _run_role(arguments: argparse.Namespace) -> int:
     gc.disable()  # what starting makes is kept, not garbage; `life` enables it when all is assembled
-    from zun import config  # noqa: PLC0415
-    from zun.wiring import life  # noqa: PLC0415
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it writes past the log, and our errors say what it knows
+    try:
+        from zun import config  # noqa: PLC0415
+        from zun.wiring import life  # noqa: PLC0415
 
-    settings = config.load(arguments.state_dir, arguments.config, _overrides(arguments))
-    role = importlib.import_module(f"zun.wiring.role_{arguments.role}")
-    return life.run(settings, role.build)
+        settings = config.load(arguments.state_dir, arguments.config, _overrides(arguments))
+        role = importlib.import_module(f"zun.wiring.role_{arguments.role}")
+        return life.run(settings, role.build)
+    finally:
+        gc.enable()
 
 
 def _watch(arguments: argparse.Namespace) -> int:
@@ -157,7 +179,11 @@ def _print_sample(_: argparse.Namespace) -> int:
 def _check_config(arguments: argparse.Namespace) -> int:
     from zun import config  # noqa: PLC0415
 
-    config.load(arguments.state_dir, arguments.config)
+    settings = config.load(arguments.state_dir, arguments.config)
+    if settings.identity.driver == "keystone":
+        from zun.drivers.identity.keystone.server import login_of  # noqa: PLC0415
+
+        login_of(settings.keystone_authtoken)  # says what is missing
     print("The configuration is good.")  # noqa: T201
     return 0
 
@@ -166,7 +192,10 @@ def _tokens_path(arguments: argparse.Namespace) -> Path:
     from zun import config  # noqa: PLC0415
     from zun.wiring.identities import tokens_path  # noqa: PLC0415
 
-    return tokens_path(config.load(arguments.state_dir, arguments.config))
+    settings = config.load(arguments.state_dir, arguments.config)
+    if settings.identity.driver != "static":
+        raise Invalid("Users are Keystone's here ([identity] driver = keystone); make and change them there.")
+    return tokens_path(settings)
 
 
 def _add_user(arguments: argparse.Namespace) -> int:

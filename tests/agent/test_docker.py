@@ -29,7 +29,8 @@ def wanted(uuid: str, **spec: object) -> Inbox:
 @pytest.fixture
 async def docker(tmp_path: Path) -> AsyncIterator[World]:
     """A world whose engine is the machine's own; its containers are removed afterwards."""
-    from zun.drivers.runtime.docker import DockerOptions, DockerRuntime
+    from zun.drivers.runtime.docker.options import DockerOptions
+    from zun.drivers.runtime.docker.runtime import DockerRuntime
 
     async with AsyncExitStack() as stack:
         world = World(tmp_path, stack)

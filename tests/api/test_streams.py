@@ -13,6 +13,7 @@ from support.api import error_of
 from support.serving import PATIENCE_SECONDS, Served, served
 from zun.api.streams.options import StreamOptions
 from zun.drivers.runtime.types import Channel, Chunk
+from zun.model.errors import Unavailable
 from zun.services.nodelive_fake import FakeNode
 
 OUT, ERR = Channel.STDOUT, Channel.STDERR
@@ -103,6 +104,25 @@ async def test_a_follower_that_reads_nothing_for_too_long_is_cut() -> None:
             await all_left(at.api.node)
         printing.cancel()
         await asyncio.gather(printing, return_exceptions=True)
+
+
+async def test_a_stream_that_breaks_off_in_the_middle_has_no_end(at: Served, caplog: pytest.LogCaptureFixture) -> None:
+    class Breaking(asyncio.Queue[Chunk | None]):
+        async def get(self) -> Chunk | None:
+            raise Unavailable("The connection to node n1 is lost. Try again in a moment.")
+
+    uuid = await at.api.running()
+    at.api.node.logs_of[uuid] = [Chunk(OUT, b"so far")]
+    at.api.node.follow[uuid] = Breaking()
+    async with at.reader.stream("GET", f"/v1/containers/{uuid}/logs/stream?follow=true") as response:
+        assert response.status_code == 200
+        pieces = response.aiter_raw()
+        assert await anext(pieces) == b"so far"
+        with pytest.raises(httpx.RemoteProtocolError):
+            await anext(pieces)
+    assert "broke off: The connection to node n1 is lost" in caplog.text
+    assert not any(record.exc_info for record in caplog.records)
+    await all_left(at.api.node)
 
 
 async def test_what_is_wrong_with_a_stream_is_an_ordinary_error(at: Served) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from zun.cli.access import find_access
 from zun.cli.failures import UNREACHABLE, USAGE, Failure
-from zun.cli.keystone import log_in
+from zun.cli.keystone import Wish, log_in
 
 CLOUDS = """
 clouds:
@@ -116,7 +116,7 @@ def keystone(status: int = 201, catalog: object = CATALOG) -> tuple[list[dict[st
 def test_a_password_gives_a_token_and_the_endpoint_of_the_region() -> None:
     asked, transport = keystone()
     auth = {"auth_url": "http://k:5000/", "username": "me", "password": "pw", "project_name": "mine"}
-    session = log_in(auth, verify=True, region="r2", interface="public", transport=transport)
+    session = log_in(auth, Wish(region="r2"), transport=transport)
     assert (session.token, session.endpoint, session.project_id) == ("given", "http://two/v1", "p1")
     assert asked[0]["url"] == "http://k:5000/v3/auth/tokens"
     assert asked[0]["identity"]["password"]["user"] == {"name": "me", "domain": {"name": "Default"}, "password": "pw"}
@@ -125,10 +125,8 @@ def test_a_password_gives_a_token_and_the_endpoint_of_the_region() -> None:
 
 def test_an_application_credential_needs_neither_user_nor_scope() -> None:
     asked, transport = keystone()
-    auth = {
-        "auth_url": "http://k/v3", "application_credential_id": "a", "application_credential_secret": "s", "user_id": "u"
-    }  # fmt: skip
-    log_in(auth, verify=True, region=None, interface="publicURL", transport=transport)
+    auth = {"auth_url": "http://k/v3", "application_credential_id": "a", "application_credential_secret": "s"}
+    log_in(auth, Wish(interface="publicURL"), transport=transport)
     assert asked[0]["identity"]["application_credential"] == {"id": "a", "secret": "s"}
     assert "scope" not in asked[0]
 
@@ -141,5 +139,5 @@ def test_what_keystone_refuses_is_one_sentence(status: int, catalog: object, sai
     _, transport = keystone(status, catalog)
     auth = {"auth_url": "http://k", "user_id": "u", "password": "pw", "project_id": "p"}
     with pytest.raises(Failure, match=said) as failed:
-        log_in(auth, verify=True, region=None, interface="public", transport=transport)
+        log_in(auth, Wish(), transport=transport)
     assert failed.value.exit_code == UNREACHABLE

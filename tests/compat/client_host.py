@@ -16,6 +16,8 @@ import traceback
 import warnings
 from typing import Any
 
+from keystoneauth1 import session
+from keystoneauth1.identity import v3
 from zunclient import client as zunclient_client
 from zunclient.common import cliutils  # noqa: F401 - loaded before the first fork
 
@@ -97,11 +99,10 @@ def _child(job: dict[str, Any]) -> int:
 def call_library(clients: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     """Call one method of the library: its result, or the error with its class and text."""
     try:
-        if job["version"] not in clients:
-            clients[job["version"]] = zunclient_client.Client(
-                job["version"], endpoint_override=job["endpoint"], auth_token=job["token"]
-            )
-        client = clients[job["version"]]
+        known = json.dumps([job["version"], job.get("login")])
+        if known not in clients:
+            clients[known] = _client(job)
+        client = clients[known]
         if job["manager"] == "client":
             return {"result": getattr(client, job["method"]).get_string()}
         method = getattr(getattr(client, job["manager"]), job["method"])
@@ -110,6 +111,14 @@ def call_library(clients: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]
         }
     except Exception as error:  # noqa: BLE001 - handed to the test, which looks at it
         return {"error": type(error).__name__, "message": str(error)}
+
+
+def _client(job: dict[str, Any]) -> Any:
+    """The library's client: with a token as it is, or logged in at Keystone."""
+    if "login" in job:
+        login = v3.Password(**job["login"])
+        return zunclient_client.Client(job["version"], session=session.Session(auth=login))
+    return zunclient_client.Client(job["version"], endpoint_override=job["endpoint"], auth_token=job["token"])
 
 
 def raw(value: Any) -> Any:

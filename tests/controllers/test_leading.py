@@ -75,3 +75,38 @@ async def test_on_a_store_of_its_own_a_process_does_not_wait_for_the_lease_of_a_
         running = tasks.create_task(a_controller(world, loop, alone=True).run())
         await loop.started.wait()
         running.cancel()
+
+
+class SlowToStop(Recorder):
+    """A loop that has something to finish when it is stopped."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.finishing = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def run(self, fence: Fence) -> None:
+        """Until cancelled, and then some."""
+        try:
+            await super().run(fence)
+        finally:
+            self.finishing.set()
+            await self.may_end.wait()
+
+
+async def test_a_process_that_is_stopped_while_it_loses_the_lead_does_not_stand_again(
+    world: World, clock: ManualClock
+) -> None:
+    loop = SlowToStop("first")
+    running = asyncio.create_task(a_controller(world, loop).run())
+    async with asyncio.timeout(5):
+        await loop.started.wait()
+        await world.write(Delete(keys.leader(ROLE)))
+        while not loop.finishing.is_set():
+            clock.advance(1)
+            await asyncio.sleep(0)
+        running.cancel()
+        loop.may_end.set()
+        await asyncio.wait({running})
+    assert running.cancelled()
+    assert len(loop.fences) == 1

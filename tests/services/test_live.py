@@ -339,3 +339,13 @@ async def test_a_search_asks_a_node_that_is_up(at: LiveWorld) -> None:
     await at.world.node_dies()
     with pytest.raises(Unavailable, match="No host is up"):
         await at.live.search_images(READER, "busy", exact=False)
+
+
+async def test_a_search_does_not_fail_because_a_node_is_out_of_reach(at: LiveWorld) -> None:
+    at.node.found_images = [{"name": "busybox"}]
+    await at.world.node("a-frozen-one")
+    assert await at.live.search_images(READER, "busy", exact=False) == [{"name": "busybox"}]
+    for name in ("b", "c"):
+        await at.world.node(name)
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await at.live.search_images(READER, "busy", exact=False)

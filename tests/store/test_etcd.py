@@ -147,3 +147,10 @@ async def test_encryption_is_refused_and_not_silently_left_out() -> None:
 )
 def test_progress_on_request_is_used_only_where_it_is_in_order(version: str, expected: bool) -> None:
     assert progress_is_true(version) is expected
+
+
+def test_a_connection_that_ends_while_a_call_begins_is_no_fault_of_ours() -> None:
+    nothing = grpc.aio.Metadata()
+    ended = grpc.aio.AioRpcError(grpc.StatusCode.INTERNAL, nothing, nothing, "Internal error from Core")
+    assert isinstance(meaning(ended), Unavailable)
+    assert isinstance(meaning(ended, writing=True), Timeout)

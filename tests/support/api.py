@@ -7,12 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-from prometheus_client import CollectorRegistry
 
 from support.world import World, world_on
 from zun.api.app import Around
 from zun.api.assembly import Operation, Services, application
-from zun.api.metrics import Metrics
+from zun.api.metrics import MetricsHandlers, RequestFigures
 from zun.api.options import ApiOptions
 from zun.api.streams.lifetime import Lifetime
 from zun.api.streams.options import StreamOptions
@@ -35,6 +34,8 @@ from zun.services.options import ContainerOptions, QuotaOptions
 from zun.services.registries import RegistryService
 from zun.store.interface import Store
 from zun.store.memory import MemoryStore
+from zun.store.view_figures import ContainerFigures, ViewFigures
+from zun.telemetry.prometheus import CONTENT_TYPE, PrometheusMeter
 
 BASE = "http://zun.test:9517"
 NEWEST = "container 1.40"
@@ -95,10 +96,16 @@ class ApiWorld:
         )
         around = Around(self.identity, view, clock, options, self._observe)
         self.lifetime = Lifetime()
-        self.metrics = Metrics(CollectorRegistry(), view, store, clock)
+        meter = PrometheusMeter()
+        meter.watch(ViewFigures(view, store, clock))
+        meter.watch(ContainerFigures(view))
+        self.figures = RequestFigures(meter)
         self.unhealthy: str | None = None
         operation = Operation(
-            metrics=self.metrics, lifetime=self.lifetime, streams=streams, health=[lambda: self.unhealthy]
+            metrics=MetricsHandlers(meter.text, CONTENT_TYPE),
+            lifetime=self.lifetime,
+            streams=streams,
+            health=[lambda: self.unhealthy],
         )
         self.app = application(services, around, ContainerOptions(), operation)
         self.member = self.client("member")
@@ -109,7 +116,7 @@ class ApiWorld:
 
     def _observe(self, route: str, method: str, status: int, seconds: float) -> None:
         self.observed.append((route, method, status))
-        self.metrics.observe(route, method, status, seconds)
+        self.figures.observe(route, method, status, seconds)
 
     def client(self, who: str | None, version: str | None = NEWEST, **headers: str) -> httpx.AsyncClient:
         """Somebody's client, at a microversion."""

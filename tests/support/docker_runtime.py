@@ -13,7 +13,8 @@ from support.registry import PASSWORD, USERNAME, Registry
 from zun.base.clock import SystemClock
 from zun.base.ids import new_uuid
 from zun.drivers.runtime.base import Runtime
-from zun.drivers.runtime.docker import DockerOptions, DockerRuntime
+from zun.drivers.runtime.docker.options import DockerOptions
+from zun.drivers.runtime.docker.runtime import DockerRuntime
 from zun.drivers.runtime.types import Credentials
 
 _WAIT_SECONDS = 30

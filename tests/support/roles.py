@@ -26,7 +26,8 @@ class Role:
     """One process of one role. Its files outlive it."""
 
     def __init__(self, role: str, name: str, state_dir: Path, settings: str, *arguments: str) -> None:
-        """`settings` is its INI file; `arguments` come after the role on its command line."""
+        """`settings` is its INI file; `arguments` come after the role on its command line. Set `environment` for more variables."""
+        self.environment: dict[str, str] = {}
         self.role = role
         self.name = name
         self.state_dir = state_dir
@@ -59,7 +60,13 @@ class Role:
         self._ready_before = self.said().count(f"zund {self.role} is ready")
         command = [ZUND, self.role, "--state-dir", self.state_dir, "--config", self._settings, *self._arguments]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | self.environment
+            )
+
+    def until_it_says(self, words: str) -> None:
+        """Wait until its log holds `words`; it may not end meanwhile."""
+        self._until(lambda: words in self.said())
 
     def stop(self) -> int:
         """End it as an operator does; its exit code."""
@@ -122,7 +129,7 @@ class Api(Role):
     @property
     def url(self) -> str:
         """Where it serves, since its last start."""
-        found = re.findall(r"zund api is ready on (\S+)", self.said())
+        found = re.findall(r"zund api is ready on ([\w.:/\[\]]+)", self.said())
         assert found, f"{self.name} has not said yet where it serves"
         return str(found[-1])
 
@@ -136,8 +143,9 @@ class Api(Role):
 class Cluster:
     """Processes that share one etcd and one secret of the control plane. The control plane's share a state directory, too."""
 
-    def __init__(self, directory: Path, endpoint: str, stack: ExitStack) -> None:
-        self.endpoint = endpoint
+    def __init__(self, directory: Path, etcd: EtcdServer, stack: ExitStack) -> None:
+        self.etcd = etcd
+        self.endpoint = etcd.endpoint
         self._directory = directory
         self._stack = stack
 
@@ -183,15 +191,16 @@ def _leave_nothing(state_dir: Path, runtime: str) -> None:
 
 
 @contextmanager
-def cluster(directory: Path) -> Iterator[Cluster]:
+def cluster(directory: Path, *, etcd_runs: bool = True) -> Iterator[Cluster]:
     """A cluster without processes over an etcd of its own; all of it is ended when the block is left."""
     with ExitStack() as stack:
         data = directory / "etcd"
         data.mkdir()
         etcd = EtcdServer(data)
-        etcd.start()
+        if etcd_runs:
+            etcd.start()
         stack.callback(etcd.kill)
-        yield Cluster(directory, etcd.endpoint, stack)
+        yield Cluster(directory, etcd, stack)
 
 
 def create(client: httpx.Client, **fields: Any) -> str:

@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 
 from support import docker_engine
+from support.etcd_server import free_port
+from zun.drivers.identity.static import tokens
 
 ZUND = Path(sys.executable).with_name("zund")
 READY_SECONDS = 30
@@ -23,9 +25,17 @@ _LOG_TAIL = 4000
 
 
 class Service:
-    """One installation: its state outlives its process."""
+    """One installation: its state outlives its process. With `keystone`, tokens are its, and the service has none of its own."""
 
-    def __init__(self, state_dir: Path, *, runtime: str = "fake", settings: str = "", store: str = "sqlite") -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        runtime: str = "fake",
+        settings: str = "",
+        store: str = "sqlite",
+        keystone: bool = False,
+    ) -> None:
         self.state_dir = state_dir
         self.runtime = runtime
         self.store = store
@@ -34,8 +44,9 @@ class Service:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._settings.write_text(settings)
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = 0
-        self.url = ""
+        self._keystone = keystone
+        self._port = free_port() if keystone else 0
+        self.url = f"http://127.0.0.1:{self._port}" if keystone else ""
         self.token = ""
         self.project = ""
 
@@ -53,6 +64,10 @@ class Service:
     def start(self) -> None:
         """Start it and wait until it serves; a restart listens where it listened before."""
         access = self.state_dir / "local.json"
+        if self._keystone:
+            self.begin()
+            self._until(self._healthy)
+            return
         if self._port == 0:
             access.unlink(missing_ok=True)
         self.begin()
@@ -102,6 +117,13 @@ class Service:
         for role in roles:
             command += ["--role", role]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
+
+    def let_in(self, name: str, project: str, *roles: str) -> str:
+        """Make a user with these roles alone, or none, which the command line does not; gives the token, which works already."""
+        token = tokens.add_user(self.state_dir / "tokens.json", name, project=project, roles=roles)
+        with self.client(token) as client:
+            eventually(lambda: client.get("/v1/containers").status_code != httpx.codes.UNAUTHORIZED, "the token counts")
+        return token
 
     def memory_bytes(self) -> int:
         """What the process holds in memory now."""

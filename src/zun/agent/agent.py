@@ -6,15 +6,16 @@ A planned stop, and any crash, leaves the containers running; the next life find
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 from zun.agent.blocking import RunBlocking, in_thread
+from zun.agent.describing import Describing
 from zun.agent.engine import Engine
 from zun.agent.fencing import Fencing
 from zun.agent.files import Files
-from zun.agent.fingerprinting import About, node_info
+from zun.agent.fingerprinting import NOWHERE, About, Endpoint, node_info
 from zun.agent.guards import Guards
 from zun.agent.identity import NodeIdentity
 from zun.agent.image_wishes import ImageWishes
@@ -38,8 +39,11 @@ from zun.base.sealing import NodeKey
 from zun.drivers.runtime.base import Runtime
 from zun.drivers.runtime.types import Fingerprint
 from zun.model.errors import Timeout, Unavailable
-from zun.model.records import NodeInfo
+from zun.model.records import NodeInfo, SeenState
 from zun.store.nodelink import InboxBatch, NodeLink, Remembered
+from zun.telemetry.meter import NO_METER, Meter, Sample
+from zun.telemetry.metrics import HEARTBEAT_AGE, NODE_CONTAINERS, REPORTS_WAITING
+from zun.telemetry.tracing import NO_TRACER, Tracer
 
 _log = logging.getLogger(__name__)
 
@@ -65,12 +69,15 @@ class Agent:
         options: AgentOptions,
         state_dir: Path,
         run_blocking: RunBlocking = in_thread,
+        endpoint: Endpoint = NOWHERE,
+        meter: Meter = NO_METER,
+        tracer: Tracer = NO_TRACER,
         boottime: Callable[[], float] = boot_time,
     ) -> None:
         self._link = link
         self._clock = clock
         self._options = options
-        self._about = About(link.node, identity.uuid, boot_id, clock.now())
+        self._about = About(link.node, identity.uuid, boot_id, clock.now(), endpoint)
         self._engine = Engine(runtime, clock, options)
         self._images = Images(runtime, options)
         self._journal, self._memories = _open(state_dir, run_blocking)
@@ -87,6 +94,8 @@ class Agent:
             around=Around.of(options, boot_id),
             clock=clock,
             options=options,
+            meter=meter,
+            tracer=tracer,
             touch=self._touch,
             guards=self._guards,
         )
@@ -96,10 +105,16 @@ class Agent:
         self._watching = Watching(runtime, self._engine, self._supervisor, clock, sync_seconds=options.sync_seconds)
         sessions = ExecSessions(clock, limit=options.exec_sessions, idle_seconds=options.exec_idle_seconds)
         self.live = AgentLive(
-            runtime, self._supervisor.handle, sessions, timeout_seconds=options.engine_timeout_seconds
+            runtime,
+            self._supervisor.handle,
+            sessions,
+            Describing(self._about, runtime, clock),
+            timeout_seconds=options.engine_timeout_seconds,
         )
         self._ready = asyncio.Event()
         self._reports = 0
+        self._heard_at = clock.monotonic()
+        meter.watch(self._figures)
 
     async def ready(self) -> None:
         """Return once the node has read everything and works on its inbox."""
@@ -195,6 +210,7 @@ class Agent:
         asked_at = self._touch.now()
         async with asyncio.timeout(max(_HEARTBEAT_SECONDS, self._options.heartbeat_seconds)):
             lease = await self._link.heartbeat()
+        self._heard_at = self._clock.monotonic()
         if lease and self._touch.lease:
             _log.warning("the node may have been taken for lost; nothing is started before its inbox was read anew")
             self._supervisor.doubt_all()
@@ -220,6 +236,13 @@ class Agent:
 
     def _info(self, found: Fingerprint) -> NodeInfo:
         return node_info(self._about, found, self._options, now=self._clock.now(), reports=self._reports)
+
+    def _figures(self) -> Iterator[Sample]:
+        yield HEARTBEAT_AGE, self._clock.monotonic() - self._heard_at, ()
+        yield REPORTS_WAITING, self._reporter.waiting, ()
+        states = self._supervisor.states()
+        for state in SeenState:
+            yield NODE_CONTAINERS, states[state], (state.value,)
 
     async def _last_words(self) -> None:
         try:

@@ -13,6 +13,7 @@ from zun.agent.operations.commit import tell_image
 from zun.agent.operations.job import INTERRUPTED, Job, Steps
 from zun.agent.operations.table import CLEARS_ERROR, OPERATIONS, SHOWN_ON_FAILURE, check_state
 from zun.agent.plan import pending
+from zun.agent.telling import CUT, DONE, FAILED, Ended, tell, tell_unbegun
 from zun.agent.tools import Tools
 from zun.model.errors import WRONG_STATE, Conflict, NotFound, Timeout, ZunError
 from zun.model.records import ActionEvent, ActionResult, Inbox, Intent, Verb
@@ -38,13 +39,14 @@ class Carrier:
 
     async def carry_out(self, wanted: Inbox, intent: Intent, *, resumed: bool) -> None:
         """Do it and tell the end. A failure is told too; nothing is raised but cancellation."""
-        memory, observation = self._memory, self._memory.observation
+        tools, memory, observation = self._tools, self._memory, self._memory.observation
         opened = memory.open if memory.open and memory.open.request_id == intent.request_id else None
-        steps = Steps(self._tools.clock, opened.events if opened else None)
-        started_at = opened.start_time if opened else self._tools.clock.now()
+        known = opened.events if opened else []
+        steps = Steps(tools.clock, known)
+        started_at = opened.start_time if opened else tools.clock.now()
         follows = self._follower(wanted, intent)
         job = Job(
-            self._tools,
+            tools,
             wanted,
             memory,
             intent=intent,
@@ -53,6 +55,7 @@ class Carrier:
             start_follows=follows is not None and follows.verb is Verb.START,
         )
         observation.doing = intent.n
+        began = tools.clock.monotonic()
         error: ZunError | None = None
         produced: dict[str, Any] | None = None
         try:
@@ -66,6 +69,16 @@ class Carrier:
             observation.pulling = False
             await self._see(job)
         observation.doing = 0
+        told = Ended(
+            wanted,
+            intent,
+            steps.events[len(known) :],
+            seconds=tools.clock.monotonic() - began,
+            result=DONE if error is None else CUT if self.cut_short is not None else FAILED,
+            error=error.message if error is not None else "",
+            delivered=opened is None and not resumed,
+        )
+        tell(tools, told)
         if self.cut_short is None and error is not None and intent.verb in SHOWN_ON_FAILURE:
             # What the state table refuses changes nothing: the container is as well as before.
             observation.error = observation.error if error.code == WRONG_STATE else error.message
@@ -81,6 +94,7 @@ class Carrier:
     def skip(self, wanted: Inbox, intent: Intent, why: str) -> None:
         """Do not even begin: something that was asked for later makes it pointless."""
         now = self._tools.clock.now()
+        tell_unbegun(self._tools, intent, CUT)
         error = Conflict(f"The {intent.verb.value} was cut short: {why}.")
         event = ActionEvent(event_name(intent.verb), now, now, INTERRUPTED, error.message)
         self.finish(
@@ -92,6 +106,7 @@ class Carrier:
         now = self._tools.clock.now()
         moved = intent.n <= self._memory.moved_seq
         cause = "the container was moved from another node" if moved else "the node's agent was restarted"
+        tell_unbegun(self._tools, intent, CUT)
         error = Timeout(
             f"Interrupted: {cause} during this {intent.verb.value}. Whether it happened is not known, "
             "and it is not done again by itself; look at the container and repeat it if needed."
@@ -107,7 +122,10 @@ class Carrier:
         memory = self._memory
         result.n = last.n
         result.finish_time = self._tools.clock.now()
-        if error is not None:
+        if error is None:
+            seconds = result.finish_time - result.start_time
+            _log.info("container %s: %s is done, in %.1f s", memory.uuid, last.verb.value, seconds)
+        else:
             _log.info("container %s: %s: %s", memory.uuid, last.verb.value, error)
             result.message, result.error_code, result.error_status = error.message, error.code, error.http_status
         memory.begun, memory.open = None, None

@@ -1,12 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node's account of itself: what the engine and machine have, and what of it containers may use."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from zun.agent.options import AgentOptions
 from zun.drivers.runtime.types import Capability, Fingerprint
 from zun.model.errors import Invalid
 from zun.model.records import NodeInfo
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where API servers reach the node's streams (host:port, "" when they need no way), and when its certificate ends, if it has one."""
+
+    address: str
+    certificate_expires_at: Callable[[], float | None] = lambda: None
+
+
+NOWHERE = Endpoint("")
 
 
 class About(msgspec.Struct, frozen=True):
@@ -16,6 +28,7 @@ class About(msgspec.Struct, frozen=True):
     uuid: str
     boot_id: str
     started_at: float
+    endpoint: Endpoint = NOWHERE
 
 
 def node_info(about: About, found: Fingerprint, options: AgentOptions, *, now: float, reports: int) -> NodeInfo:
@@ -52,6 +65,8 @@ def node_info(about: About, found: Fingerprint, options: AgentOptions, *, now: f
         dedicated_cpus=dedicated,
         shared_cpus=shared,
         disk_quota_supported=Capability.DISK_QUOTA in found.capabilities,
+        stream_address=about.endpoint.address,
+        certificate_expires_at=about.endpoint.certificate_expires_at(),
     )
 
 

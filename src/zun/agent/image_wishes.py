@@ -8,6 +8,7 @@ from typing import NoReturn
 from zun.agent.images import Images
 from zun.agent.reporter import Reporter
 from zun.base.clock import Clock
+from zun.base.request_scope import in_request
 from zun.drivers.runtime.types import Credentials, PullProgress
 from zun.model.errors import Conflict, ZunError
 from zun.model.records import ImageObservation, ImageWish
@@ -82,6 +83,10 @@ class ImageWishes:
         self._tasks[wish.uuid] = self._group.create_task(self._make_true(wish), name=f"image {wish.source.reference}")
 
     async def _make_true(self, wish: ImageWish) -> None:
+        with in_request(wish.request_id):
+            await self._attempt(wish)
+
+    async def _attempt(self, wish: ImageWish) -> None:
         try:
             if wish.absent:
                 await self._remove(wish)
@@ -106,6 +111,7 @@ class ImageWishes:
                 # Containers keep their image; that nobody wishes it for itself any more is true all the same.
                 _log.info("image %s stays, a container uses it: %s", wish.source.reference, error)
         self._tell(wish, GONE)
+        _log.info("image %s is gone", wish.source.reference)
 
     async def _confirm(self, wish: ImageWish) -> None:
         found = await self._images.find(wish.source.reference)
@@ -126,6 +132,7 @@ class ImageWishes:
         self._tell(wish, PULLING)
         found = await self._images.ensure(wish.source, _no_login, progress)
         self._tell(wish, READY, image_id=found.id, size=found.size)
+        _log.info("image %s is here", wish.source.reference)
 
     def _tell(
         self, wish: ImageWish, state: str, *, image_id: str = "", size: int = 0, error: str = "", progress: str = ""

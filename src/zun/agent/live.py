@@ -11,6 +11,8 @@ from zun.agent.sessions import ExecSessions
 from zun.drivers.runtime.base import ByteSession, Runtime
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
 from zun.model.errors import Timeout
+from zun.services.nodelive import NodeDescription
+from zun.services.reading_ahead import reading_ahead
 
 T = TypeVar("T")
 
@@ -19,12 +21,19 @@ class AgentLive:
     """NodeLive over the runtime. `handle` finds the engine's id of a container (raises `NotFound`, `Conflict`)."""
 
     def __init__(
-        self, runtime: Runtime, handle: Callable[[str], str], sessions: ExecSessions, *, timeout_seconds: float
+        self,
+        runtime: Runtime,
+        handle: Callable[[str], str],
+        sessions: ExecSessions,
+        describing: Callable[[], Awaitable[NodeDescription]],
+        *,
+        timeout_seconds: float,
     ) -> None:
         self._streams = runtime.streams
         self._images = runtime.images
         self._handle = handle
         self._sessions = sessions
+        self._describing = describing
         self._seconds = timeout_seconds
         self._open: Counter[str] = Counter()
 
@@ -34,9 +43,9 @@ class AgentLive:
 
     @asynccontextmanager
     async def logs(self, uuid: str, query: LogQuery) -> AsyncIterator[AsyncIterator[Chunk]]:
-        """Log output."""
+        """Log output; engines tell it line by line, here lines that are there are one piece."""
         with self._opened(uuid):
-            async with self._streams.logs(self._handle(uuid), query) as chunks:
+            async with self._streams.logs(self._handle(uuid), query) as lines, reading_ahead(lines) as chunks:
                 yield chunks
 
     async def exec_create(self, uuid: str, request: ExecRequest) -> str:
@@ -98,6 +107,10 @@ class AgentLive:
     async def search_images(self, term: str, *, exact: bool) -> list[dict[str, object]]:
         """Ask the public registry."""
         return await self._bounded("search images", lambda: self._images.search(term, exact=exact))
+
+    async def describe(self) -> NodeDescription:
+        """Its clock, versions and certificate."""
+        return await self._describing()
 
     @contextmanager
     def _opened(self, uuid: str) -> Iterator[None]:

@@ -16,6 +16,16 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
             description="The node's name, for good: its containers belong to it. a-z, 0-9, dot, dash. Empty: the host name."
         ),
     ] = ""
+    stream_listen: Annotated[
+        str,
+        Meta(
+            description="Where the node serves logs, consoles and archives to API servers, host:port (port 0: any free one). Beyond "
+            "this machine it needs a certificate, which joining gives."
+        ),
+    ] = "127.0.0.1:0"
+    stream_address: Annotated[
+        str, Meta(description="Where API servers reach that, host:port. Empty: where it listens, as the store sees it.")
+    ] = ""
     cpu_allocation_ratio: Annotated[
         float, Meta(description="So many times its cpus a node gives to containers without cpus of their own.", gt=0)
     ] = 16.0
@@ -43,7 +53,8 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(description="Grace of a stop that names none, before the process is killed.", ge=0, le=86400)
     ] = 10
     heartbeat_seconds: Annotated[
-        float, Meta(description="Interval of heartbeats; keep it below a third of the lease.", gt=0, le=60)
+        float,
+        Meta(description="Interval of heartbeats; a node not heard of for 10 seconds counts as lost.", gt=0, le=4),
     ] = 3.0
     restart_grace_seconds: Annotated[
         int,
@@ -98,3 +109,12 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
     kept_results: Annotated[
         int, Meta(description="So many results of actions are kept for a living container.", ge=16, le=10_000)
     ] = 100
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` when a first wait is longer than the longest one."""
+        for what in ("restart", "heal"):
+            first, longest = getattr(self, f"{what}_delay_seconds"), getattr(self, f"{what}_delay_cap_seconds")
+            if first > longest:
+                raise ValueError(
+                    f"{what}_delay_seconds ({first:g}) is more than {what}_delay_cap_seconds ({longest:g})"
+                )

@@ -72,6 +72,11 @@ class Reporter:
         self._urgent = False
         self.delivered: Callable[[str, list[str]], None] = lambda _uuid, _requests: None
 
+    @property
+    def waiting(self) -> int:
+        """Of so many containers and images something is still to be told."""
+        return len(self._news)
+
     def remember(self, observations: dict[str, Observation]) -> None:
         """What the control plane has already, told by an earlier life."""
         self._told |= observations

@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
@@ -135,6 +136,10 @@ class Supervisor:
         if not worker.memory.handle:
             raise Conflict(f"Container {uuid} has nothing to talk to on its node yet; wait until it is created.")
         return worker.memory.handle
+
+    def states(self) -> Tally[SeenState]:
+        """How many containers are in which state."""
+        return Tally(worker.memory.observation.state for worker in self._workers.values())
 
     def known(self) -> set[str]:
         """The containers there are."""

@@ -13,6 +13,8 @@ from zun.agent.options import AgentOptions
 from zun.agent.reporter import Reporter
 from zun.agent.touch import Touch
 from zun.base.clock import Clock
+from zun.telemetry.meter import NO_METER, Meter
+from zun.telemetry.tracing import NO_TRACER, Tracer
 
 
 @dataclass(frozen=True)
@@ -29,3 +31,5 @@ class Tools:
     options: AgentOptions
     touch: Touch
     guards: Guards
+    meter: Meter = NO_METER
+    tracer: Tracer = NO_TRACER

@@ -15,6 +15,7 @@ from zun.agent.tools import Tools
 from zun.model.errors import NotFound, ZunError
 from zun.model.moving import Resume
 from zun.model.records import ActionResult, SeenState
+from zun.telemetry.metrics import HEALS, RESTARTS
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Unasked:
         memory = self._memory
         attempts = memory.attempts
         memory.observation.restarts += 0 if memory.fenced else 1
+        self._tools.meter.count(RESTARTS)
         try:
             await run_object(job)
         except ZunError as error:
@@ -62,6 +64,7 @@ class Unasked:
         memory, now = self._memory, self._tools.clock.now()
         memory.heals += 1
         memory.healed_at = now
+        self._tools.meter.count(HEALS)
         try:
             await heal(job)
         except ZunError as error:

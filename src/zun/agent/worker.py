@@ -17,6 +17,7 @@ from zun.agent.tools import Tools
 from zun.agent.unasked import Unasked
 from zun.agent.waiting import Bell
 from zun.base.backoff import Backoff
+from zun.base.request_scope import in_request
 from zun.drivers.runtime.types import RuntimeEvent
 from zun.model.errors import ZunError
 from zun.model.records import Inbox, SeenState
@@ -113,9 +114,9 @@ class Worker:
                 await self._rest(step)
                 continue
             try:
-                await self._guarded(step)
-            except ZunError as error:
-                _log.warning("container %s: to %s: %s", self.memory.uuid, step.kind.value, error)
+                with in_request(step.intent.request_id if step.intent is not None else ""):
+                    await self._attempt(step)
+            except ZunError:
                 self._failures += 1
                 self.progressed()
                 await self._bell.wait(self._retry.delay(self._failures - 1))
@@ -123,6 +124,13 @@ class Worker:
             self._failures = 0
             if step.kind is Kind.PURGE and self.wanted is None:
                 return
+
+    async def _attempt(self, step: Step) -> None:
+        try:
+            await self._guarded(step)
+        except ZunError as error:
+            _log.warning("container %s: to %s: %s", self.memory.uuid, step.kind.value, error)
+            raise
 
     def _next(self) -> Step:
         now = self._tools.clock.now()

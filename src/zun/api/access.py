@@ -47,11 +47,10 @@ class AccessLayer:
             if _LOG.isEnabledFor(level):
                 _LOG.log(
                     level,
-                    "%s %s %s %d %.1f ms %s",
+                    "%s %s %s %d %.1f ms",
                     exchange.caller.user_id if exchange.caller else "-",
                     scope["method"],
                     quote(scope["path"]),
                     exchange.status,
                     seconds * 1000,
-                    exchange.request_id,
                 )

@@ -18,9 +18,13 @@ from zun.api.options import ApiOptions
 from zun.api.origin import Origin
 from zun.api.pagecache import PageCacheLayer
 from zun.api.routing import Route, Router
+from zun.api.tracing import TracingLayer
 from zun.base.clock import Clock
+from zun.base.ids import new_request_id
+from zun.base.request_scope import RequestScope, enter
 from zun.drivers.identity.base import Identity
 from zun.store.view import View
+from zun.telemetry.tracing import NO_TRACER, Tracer
 
 WebSocketHandler = Callable[[WebSocket], Awaitable[None]]
 
@@ -37,6 +41,7 @@ class Around:
     clock: Clock
     options: ApiOptions
     observe: Observe = observe_nothing
+    tracer: Tracer = NO_TRACER
 
 
 def layers(routes: list[Route], around: Around) -> ASGIApp:
@@ -51,6 +56,8 @@ def layers(routes: list[Route], around: Around) -> ASGIApp:
         app = CorsLayer(app, options.cors_allowed_origins)
     app = ErrorLayer(app, identity.challenge)
     app = AccessLayer(app, clock, around.observe)
+    if around.tracer is not NO_TRACER:
+        app = TracingLayer(app, around.tracer)
     return ExchangeLayer(app, clock, Origin(options.trusted_proxies))
 
 
@@ -66,6 +73,7 @@ class Application:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
+            enter(RequestScope(new_request_id()))
             socket = WebSocket(scope, receive, send)
             handler = self._sockets.get(scope["path"].rstrip("/"))
             if handler is None:

@@ -20,7 +20,7 @@ from zun.api.handlers.quotas import QuotaClassHandlers, QuotaHandlers
 from zun.api.handlers.registries import RegistryHandlers
 from zun.api.handlers.services import ServiceHandlers
 from zun.api.health import Check, HealthHandlers
-from zun.api.metrics import Metrics, MetricsHandlers
+from zun.api.metrics import MetricsHandlers
 from zun.api.openapi import OpenApiHandlers
 from zun.api.origin import Origin
 from zun.api.rendering import ContainerViewer
@@ -64,7 +64,7 @@ class Operation:
     `lifetime` is ended before the server stops; `health` says why not to send requests; without `metrics` there is no `/metrics`.
     """
 
-    metrics: Metrics | None = None
+    metrics: MetricsHandlers | None = None
     lifetime: Lifetime = field(default_factory=Lifetime)
     streams: StreamOptions = field(default_factory=StreamOptions)
     health: Sequence[Check] = ()
@@ -117,7 +117,7 @@ def application(
             options=streams,
         ),
         health=HealthHandlers(operation.health),
-        metrics=MetricsHandlers(operation.metrics) if operation.metrics is not None else None,
+        metrics=operation.metrics,
     )
     routes = all_routes(handlers)
     openapi.describe(routes)

@@ -5,15 +5,34 @@ from collections.abc import Collection
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from zun.api.exchange import exchange_of
-from zun.drivers.identity.base import Identity
+from zun.api.exchange import Exchange, exchange_of
+from zun.api.routing import segments_of
+from zun.drivers.identity.base import Asked, Identity
+from zun.model.caller import Caller
 from zun.model.errors import Denied
 
 TOKEN_HEADER = b"x-auth-token"
+SERVICE_TOKEN_HEADER = b"x-service-token"
+
+
+async def caller_of(identity: Identity, exchange: Exchange, scope: Scope) -> Caller:
+    """Who asks. Raises `Denied`, 401 without a good token; `Unavailable`."""
+    token = _header(exchange, TOKEN_HEADER)
+    if not token:
+        raise Denied("A token is needed in the header X-Auth-Token.", status=401)
+    known = identity.cached(token)
+    if known is not None:
+        return known
+    path = "/" + "/".join(segments_of(scope["path"]) or [])
+    return await identity.authenticate(token, Asked(scope["method"], path, _header(exchange, SERVICE_TOKEN_HEADER)))
+
+
+def _header(exchange: Exchange, name: bytes) -> str:
+    return exchange.headers.get(name, b"").decode("latin-1").strip()
 
 
 class AuthenticationLayer:
-    """Settles who asks. Raises `Denied` (401) without a good token, whatever the URL: strangers learn nothing of ours."""
+    """Settles who asks. Raises as `caller_of`, whatever the URL: strangers learn nothing of ours."""
 
     def __init__(self, app: ASGIApp, identity: Identity, public_paths: Collection[str]) -> None:
         self._app = app
@@ -24,10 +43,7 @@ class AuthenticationLayer:
         """Serve one request."""
         exchange = exchange_of(scope)
         if exchange.caller is None and not self._is_public(scope["path"]):
-            token = exchange.headers.get(TOKEN_HEADER, b"").decode("latin-1").strip()
-            if not token:
-                raise Denied("A token is needed in the header X-Auth-Token.", status=401)
-            exchange.caller = self._identity.cached(token) or await self._identity.authenticate(token)
+            exchange.caller = await caller_of(self._identity, exchange, scope)
         await self._app(scope, receive, send)
 
     def _is_public(self, path: str) -> bool:

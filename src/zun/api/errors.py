@@ -42,7 +42,7 @@ class ErrorLayer:
             raised = error
             response = internal_error(error, exchange)
         if exchange.response_started:
-            _LOG.warning("Request %s broke off after its answer had begun: %s", exchange.request_id, raised)
+            _LOG.warning("The request broke off after its answer had begun: %s", raised)
             raise BrokenAnswer(exchange.request_id) from raised
         await response(scope, receive, send)
 
@@ -91,7 +91,7 @@ def unauthorized(message: str, challenge: str) -> Response:
 def internal_error(error: Exception, exchange: Exchange) -> Response:
     """A fault of ours: the client gets an id, the log gets the cause under that id."""
     correlation = new_uuid()
-    _LOG.error("Request %s failed; correlation id %s", exchange.request_id, correlation, exc_info=error)
+    _LOG.error("The request failed; correlation id %s", correlation, exc_info=error)
     detail = f"The service failed; tell its operator the correlation id {correlation}, which is in its log."
     return responses.json(error_body(500, "", "Internal Server Error", exchange, detail), 500)
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from zun.api.origin import Origin
 from zun.base.clock import Clock
 from zun.base.ids import new_request_id
+from zun.base.request_scope import RequestScope, enter
 from zun.model import microversions
 from zun.model.caller import Caller
 from zun.model.microversions import MAXIMUM, MINIMUM, Microversion
@@ -103,6 +104,7 @@ class ExchangeLayer:
         exchange = Exchange(new_request_id(), headers, self._clock.monotonic())
         exchange.base_url = self._origin.base_url(scope, headers)
         scope[_KEY] = exchange
+        enter(RequestScope(exchange.request_id))  # the server runs each request in a task of its own
 
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":

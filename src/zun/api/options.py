@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator may set about the REST service (section `[api]`)."""
 
+import ipaddress
 from typing import Annotated
 
 import msgspec
@@ -46,3 +47,11 @@ class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
     stop_seconds: Annotated[
         int, msgspec.Meta(description="How long requests in work may go on when the service stops.", ge=0)
     ] = 5
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for what is no network."""
+        for network in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"trusted_proxies: {error}") from error

@@ -5,8 +5,9 @@ import click
 
 from zun import __version__
 from zun.cli import output as printing
-from zun.cli.access import CLOUDS_FILES, find_access
+from zun.cli.access import find_access
 from zun.cli.client import MICROVERSION
+from zun.cli.clouds import CLOUDS_FILES
 from zun.cli.failures import Failure
 from zun.cli.invocation import client_of, output_option
 

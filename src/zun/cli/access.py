@@ -3,32 +3,35 @@
 
 1. options `--url` and `--token`
 2. `ZUN_URL` and `ZUN_TOKEN`
-3. `--os-cloud` or `OS_CLOUD`: an entry of clouds.yaml (`./`, `~/.config/openstack/`, `/etc/openstack/`)
+3. `--os-cloud` or `OS_CLOUD`: an entry of clouds.yaml (`./`, `~/.config/openstack/`, `/etc/openstack/`), with secure.yaml
 4. `OS_*` variables, when `OS_AUTH_TYPE`, `OS_AUTH_URL` or `OS_TOKEN` is set
 5. the local service: `local.json` in `$ZUN_STATE_DIR`, `/var/lib/zun` or `~/.local/share/zun`
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zun.cli.clouds import from_file, from_variables
 from zun.cli.failures import UNREACHABLE, USAGE, Failure
-
-CLOUDS_FILES = (Path("clouds.yaml"), Path.home() / ".config/openstack/clouds.yaml", Path("/etc/openstack/clouds.yaml"))
 
 
 @dataclass(frozen=True)
 class Access:
-    """A way in. `url` is the service's root without `/v1`; `source` says where it was found."""
+    """A way in. `url` is the service's root without `/v1`; `source` says where it was found.
+
+    `again` logs in anew, for when the token has expired; None where nobody knows more than the token. Raises `Failure`.
+    """
 
     url: str
     token: str = field(repr=False)
     project_id: str
     source: str
     verify: bool | str = True
+    again: "Callable[[], Access] | None" = None
 
 
 def find_access(
@@ -41,9 +44,10 @@ def find_access(
         return Access(service_root(url), token, environment.get("ZUN_PROJECT", ""), "--url/ZUN_URL")
     cloud = cloud or environment.get("OS_CLOUD")
     if cloud:
-        return _from_cloud(cloud, environment)
+        settings, path = from_file(cloud, environment)
+        return _from_settings(settings, f"{path}, cloud {cloud}")
     if any(environment.get(name) for name in ("OS_AUTH_TYPE", "OS_AUTH_URL", "OS_TOKEN")):
-        return _from_settings(_settings_of(environment), "OS_* variables")
+        return _from_settings(from_variables(environment), "OS_* variables")
     local = _local(environment)
     if local is not None and not url and not token:
         return local
@@ -83,45 +87,6 @@ def _local(environment: Mapping[str, str]) -> Access | None:
     return None
 
 
-def _settings_of(environment: Mapping[str, str]) -> dict[str, Any]:
-    """OS_* variables as the mapping that an entry of clouds.yaml is."""
-    names = {
-        "token", "endpoint", "auth_url", "username", "password", "user_id", "project_name", "project_id",
-        "user_domain_name", "user_domain_id", "project_domain_name", "project_domain_id",
-        "application_credential_id", "application_credential_name", "application_credential_secret",
-    }  # fmt: skip
-    auth = {name: environment[f"OS_{name.upper()}"] for name in names if environment.get(f"OS_{name.upper()}")}
-    return {
-        "auth_type": environment.get("OS_AUTH_TYPE", ""),
-        "auth": auth,
-        "region_name": environment.get("OS_REGION_NAME"),
-        "interface": environment.get("OS_INTERFACE", "public"),
-        "container_endpoint_override": environment.get("OS_CONTAINER_ENDPOINT_OVERRIDE"),
-        "cacert": environment.get("OS_CACERT"),
-        "verify": environment.get("OS_INSECURE", "").lower() not in ("1", "true", "yes"),
-    }
-
-
-def _from_cloud(name: str, environment: Mapping[str, str]) -> Access:
-    import yaml  # noqa: PLC0415 - only who has a clouds.yaml pays for it
-
-    given = environment.get("OS_CLIENT_CONFIG_FILE")
-    for path in [Path(given)] if given else CLOUDS_FILES:
-        if not path.is_file():
-            continue
-        try:
-            clouds = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("clouds") or {}
-        except (OSError, yaml.YAMLError, AttributeError) as error:
-            raise Failure(f"{path} cannot be read: {error}", USAGE) from error
-        if name in clouds:
-            return _from_settings(clouds[name], f"{path}, cloud {name}")
-        raise Failure(f"{path} has no cloud `{name}`; it has {', '.join(sorted(clouds)) or 'none'}.", USAGE)
-    raise Failure(
-        f"There is no clouds.yaml for cloud `{name}`; it is looked for in ., ~/.config/openstack, /etc/openstack.",
-        USAGE,
-    )
-
-
 def _from_settings(settings: Mapping[str, Any], source: str) -> Access:
     auth = settings.get("auth") or {}
     override = settings.get("container_endpoint_override") or settings.get("application_container_endpoint_override")
@@ -131,9 +96,12 @@ def _from_settings(settings: Mapping[str, Any], source: str) -> Access:
         return Access(service_root(endpoint), token, auth.get("project_id", ""), source, verify)
     if not auth.get("auth_url"):
         raise Failure(f"{source}: neither a token with an endpoint nor an auth_url is given.", USAGE)
-    from zun.cli.keystone import log_in  # noqa: PLC0415 - only for clouds
+    from zun.cli.keystone import Wish, log_in  # noqa: PLC0415 - only for clouds
 
-    session = log_in(
-        auth, verify=verify, region=settings.get("region_name"), interface=settings.get("interface") or "public"
-    )
-    return Access(service_root(override or session.endpoint), session.token, session.project_id, source, verify)
+    wish = Wish(verify, settings.get("region_name"), settings.get("interface") or "public", override)
+
+    def access() -> Access:
+        session = log_in(auth, wish)
+        return Access(service_root(session.endpoint), session.token, session.project_id, source, verify, access)
+
+    return access()

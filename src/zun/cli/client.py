@@ -17,6 +17,7 @@ MICROVERSION = "container 1.40"
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
 REQUEST_ID = "x-openstack-request-id"
+TOKEN = "X-Auth-Token"  # noqa: S105 - the header's name
 
 Query = Mapping[str, str | int | bool | None]
 
@@ -31,7 +32,7 @@ class Client:
             self._http = httpx.Client(
                 base_url=access.url,
                 headers={
-                    "X-Auth-Token": access.token,
+                    TOKEN: access.token,
                     "OpenStack-API-Version": MICROVERSION,
                     "Accept": "application/json",
                 },
@@ -59,6 +60,8 @@ class Client:
         """One call, answered well. Raises `Failure`."""
         with self._said(method, path, query, body):
             reply = self._http.request(method, path, params=_text(query), json=body)
+            if self._logged_in_again(reply):
+                reply = self._http.request(method, path, params=_text(query), json=body)
         self._check(reply)
         return reply
 
@@ -101,22 +104,36 @@ class Client:
 
         A connection that breaks while it is read raises `Lost`.
         """
-        timeout = httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS)
-        with (
-            self._said(method, path, query, None),
-            self._http.stream(
+        with self._said(method, path, query, None):
+            request = self._http.build_request(
                 method,
                 path,
                 params=_text(query),
                 content=content,
                 headers={"Accept": "*/*", **(headers or {})},
-                timeout=timeout,
-            ) as reply,
-        ):
-            if reply.is_error:
-                reply.read()
-            self._check(reply)
-            yield reply
+                timeout=httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS),
+            )
+            reply = self._http.send(request, stream=True)
+            try:
+                if content is None and self._logged_in_again(reply):  # what is sent piece by piece cannot be sent twice
+                    reply.close()
+                    request.headers[TOKEN] = self.access.token
+                    reply = self._http.send(request, stream=True)
+                if reply.is_error:
+                    reply.read()
+                self._check(reply)
+                yield reply
+            finally:
+                reply.close()
+
+    def _logged_in_again(self, reply: httpx.Response) -> bool:
+        """Whether a refused token could be replaced by a new login; then the request is worth another try."""
+        if reply.status_code != httpx.codes.UNAUTHORIZED or self.access.again is None:
+            return False
+        if reply.request.headers[TOKEN] == self.access.token:  # else another thread has done it meanwhile
+            self.access = self.access.again()
+            self._http.headers[TOKEN] = self.access.token
+        return True
 
     @contextmanager
     def _said(self, method: str, path: str, query: Query | None, body: object | None) -> Iterator[None]:
@@ -144,11 +161,8 @@ class Client:
         if not reply.is_error and not reply.is_redirect:
             return
         if reply.status_code == httpx.codes.UNAUTHORIZED:
-            raise Failure(
-                f"{self.access.url} does not accept the token from {self.access.source}; `zunctl config` shows what is used.",
-                UNREACHABLE,
-                status=401,
-            )
+            refused = f"{self.access.url} does not accept the token from {self.access.source}"
+            raise Failure(f"{refused}; {_where_to_log_in(reply)}", UNREACHABLE, status=401)
         code = NOT_FOUND if reply.status_code == httpx.codes.NOT_FOUND else REFUSED
         raise Failure(_message(reply), code, status=reply.status_code)
 
@@ -169,6 +183,16 @@ def _without_secrets(value: object) -> object:
     if isinstance(value, dict):
         return {key: "***" if key in ("password", "source") else _without_secrets(kept) for key, kept in value.items()}
     return [_without_secrets(kept) for kept in value] if isinstance(value, list) else value
+
+
+def _where_to_log_in(reply: httpx.Response) -> str:
+    challenge = reply.headers.get("WWW-Authenticate", "")
+    if challenge.startswith("Keystone"):
+        return (
+            f"it takes those of {challenge.partition('uri=')[2] or 'Keystone'}:"
+            " name a cloud with --os-cloud, or source its openrc file."
+        )
+    return "`zunctl config` shows what is used."
 
 
 def _message(reply: httpx.Response) -> str:

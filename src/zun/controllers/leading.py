@@ -72,6 +72,16 @@ class Controller:
                 await self._store.revoke(former.lease)
 
     async def _lead(self, leadership: Leadership) -> None:
+        """Until the leadership is lost. In a task of its own: a task group that ends with errors forgets that it was cancelled meanwhile."""
+        leading = asyncio.create_task(self._run_loops(leadership))
+        try:
+            await asyncio.wait({leading})
+        finally:
+            leading.cancel()
+            await asyncio.wait({leading})
+        leading.result()
+
+    async def _run_loops(self, leadership: Leadership) -> None:
         fence = Fence(self._store, self._clock, leadership.compare())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_until_lost(leadership))

@@ -31,6 +31,7 @@ def inbox_of(record: ContainerRecord, place: Place) -> Inbox:
         intents=intents,
         image_source=record.image_source,
         files=record.files,
+        placed_at=place.at,
         resume=place.resume,
         heal_delay_seconds=place.heal_delay_seconds,
     )

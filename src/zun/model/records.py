@@ -68,6 +68,7 @@ class Intent(msgspec.Struct, omit_defaults=True, frozen=True):
     repository: str | None = None  # commit
     tag: str | None = None
     image_uuid: str | None = None
+    traceparent: str = ""  # the request's place in a trace, when somebody follows it
 
 
 class ContainerRecord(msgspec.Struct, omit_defaults=True):
@@ -265,7 +266,8 @@ class NetworkInfo(msgspec.Struct, omit_defaults=True, frozen=True):
 class NodeInfo(msgspec.Struct, omit_defaults=True):
     """A node's own account of itself (`v/out/<node>/info`), rewritten about every minute and when it changes.
 
-    `millicpus`, `memory_mib`, `disk_gib` are what containers may use in all (after reserve and over-commit).
+    `millicpus`, `memory_mib`, `disk_gib` are what containers may use in all (after reserve and over-commit). `stream_address` is where
+    API servers reach its live things (host:port); "" in an installation of one process.
     """
 
     node: str
@@ -294,6 +296,8 @@ class NodeInfo(msgspec.Struct, omit_defaults=True):
     dedicated_cpus: list[Number] = []
     shared_cpus: list[Number] = []
     disk_quota_supported: bool = False
+    stream_address: str = ""
+    certificate_expires_at: Instant | None = None
     v: int = 1
 
 
@@ -325,6 +329,7 @@ class Inbox(msgspec.Struct, omit_defaults=True):
     intents: list[Intent]
     image_source: ImageSource | None = None
     files: int = 0
+    placed_at: float = 0.0
     resume: Resume | None = None
     heal_delay_seconds: float | None = None
     absent: bool = False
@@ -344,6 +349,7 @@ class ImageWish(msgspec.Struct, omit_defaults=True):
     source: ImageSource
     absent: bool = False
     committed: bool = False  # it comes from a commit: nothing to pull
+    request_id: str = ""  # who asked last
     v: int = 1
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
+from zun.base.request_scope import of_nobody
 from zun.model.errors import Precondition, Unavailable, ZunError
 from zun.model.records import ActionEvent, ActionRecord, ContainerRecord, Limits, NameClaim, Usage, Verb
 from zun.model.resources import usage_of
@@ -117,7 +118,8 @@ class Accepting:
         queue = self._queues.get(project_id)
         if queue is None:
             queue = self._queues[project_id] = deque()
-            self._tasks.create_task(self._drain(project_id, queue), name=f"accepting for {project_id}")
+            draining = self._drain(project_id, queue)  # for whoever comes meanwhile, too
+            self._tasks.create_task(draining, name=f"accepting for {project_id}", context=of_nobody())
         queue.append(waiting)
         return await waiting.answer
 

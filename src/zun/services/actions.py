@@ -99,6 +99,7 @@ class Actions:
                 created_at=change.now,
                 source=ImageSource(reference.canonical(), "never"),
                 committed=True,
+                request_id=ctx.request_id,
             )
             key = keys.image(wish.uuid)
             old, revision = self._view.raw(key)

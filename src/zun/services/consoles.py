@@ -9,7 +9,7 @@ import hashlib
 
 from zun.base.clock import Clock
 from zun.base.ids import new_token
-from zun.model.console import ConsoleGrant
+from zun.model.console_records import ConsoleGrant
 from zun.model.errors import Denied, NotFound
 from zun.services.live_options import LiveOptions
 from zun.store import codec, keys

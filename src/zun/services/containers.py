@@ -21,12 +21,13 @@ from zun.services.creating import Creating
 from zun.services.finding import Finding
 from zun.services.history import ActionView, History
 from zun.services.image_sources import ImageSources
-from zun.services.intents import Intents, not_found
+from zun.services.intents import Intents, not_found, trace_accept
 from zun.services.options import ContainerOptions
 from zun.services.settling import Settling
 from zun.services.updating import Updating
 from zun.store.interface import Store
 from zun.store.view import ContainerEntry, View
+from zun.telemetry.tracing import NO_TRACER, Tracer
 
 __all__ = ["ActionArguments", "ActionView", "ContainerService"]
 
@@ -49,12 +50,15 @@ class ContainerService:
         options: ContainerOptions,
         default_limits: Limits,
         rng: random.Random | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._view = view
+        self._clock = clock
+        self._tracer = tracer
         self._finding = Finding(view, policy)
         self._creating = Creating(view, policy, clock=clock, master_key=master_key, options=options, rng=rng)
         self._accepting = Accepting(store, view, clock, default_limits)
-        intents = Intents(store, view, clock, options)
+        intents = Intents(store, view, clock, options, tracer=tracer)
         self._actions = Actions(view, policy, intents, ImageSources(view, master_key), options)
         self._settling = Settling(store, view, clock, intents)
         self._updating = Updating(
@@ -91,7 +95,9 @@ class ContainerService:
         """
         await self._view.fresh()
         accept = self._creating.prepare(ctx, spec, files, run=run, given=given)
-        return await self._shown(accept.record.uuid, at_least=await self._accepting.accept(accept))
+        uuid, recorded = accept.record.uuid, await self._accepting.accept(accept)
+        trace_accept(self._tracer, uuid, accept.started, self._clock.now())
+        return await self._shown(uuid, at_least=recorded)
 
     async def find(self, ctx: RequestContext, ident: str, *, all_projects: bool = False) -> ContainerEntry:
         """One container by uuid or name. Raises `NotFound` (other projects' too), `Conflict` for an ambiguous name."""

@@ -7,6 +7,7 @@ import msgspec
 
 from zun.base.clock import Clock
 from zun.base.ids import new_uuid
+from zun.base.request_scope import current
 from zun.base.sealing import MasterKey
 from zun.model.caller import Caller, RequestContext
 from zun.model.container import ContainerSpec, NetRequest
@@ -76,7 +77,10 @@ class Creating:
             created_at=now,
             updated_at=now,
             seq=len(verbs),
-            intents=[Intent(n, verb, ctx.request_id, now) for n, verb in enumerate(verbs, 1)],
+            intents=[
+                Intent(n, verb, ctx.request_id, now, traceparent=current().traceparent)
+                for n, verb in enumerate(verbs, 1)
+            ],
             registry_id=image.registry_id,
             image_source=image.source,
             names=claimed_names(self._options, caller.project_id, spec.name),

@@ -66,6 +66,7 @@ class ImageService:
                 tag=shown_tag,
                 created_at=self._clock.now(),
                 source=source,
+                request_id=ctx.request_id,
             )
             claim = await self._writer.current(NameClaim, _claim(new))
             if claim.record is not None:
@@ -87,7 +88,7 @@ class ImageService:
             wish = current.record
             if wish is None or wish.absent:
                 raise _no_image(uuid)
-            wish.absent = True
+            wish.absent, wish.request_id = True, ctx.request_id
             compares: list[Compare] = [current.unchanged()]
             ops: list[Op] = [current.put(wish), Put(keys.image_inbox(wish.node, wish.uuid), codec.encode(wish))]
             claim = await self._writer.current(NameClaim, _claim(wish))

@@ -8,6 +8,7 @@ import msgspec
 
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
+from zun.base.request_scope import current
 from zun.model.caller import RequestContext
 from zun.model.errors import Conflict, NotFound, wrong_state
 from zun.model.inbox import inbox_of
@@ -22,11 +23,13 @@ from zun.model.records import (
 )
 from zun.model.states import Action, allows
 from zun.model.status import Derived, pending_intents
+from zun.model.steps import ACCEPT
 from zun.services.optimistic import OptimisticWriter, Write
 from zun.services.options import ContainerOptions
 from zun.store import codec, keys
 from zun.store.interface import Compare, Delete, Op, Put, Store, unchanged
 from zun.store.view import View
+from zun.telemetry.tracing import NO_TRACER, Tracer
 
 T = TypeVar("T")
 
@@ -75,7 +78,7 @@ class Change(msgspec.Struct):
             )
         record = self.record
         record.seq += 1
-        intent = msgspec.structs.replace(intent, n=record.seq)
+        intent = msgspec.structs.replace(intent, n=record.seq, traceparent=current().traceparent)
         record.intents.append(intent)
         action = ActionRecord(
             action=intent.verb.value,
@@ -93,12 +96,20 @@ class Intents:
     """Writes changed wishes."""
 
     def __init__(
-        self, store: Store, view: View, clock: Clock, options: ContainerOptions, backoff: Backoff = ATTEMPTS
+        self,
+        store: Store,
+        view: View,
+        clock: Clock,
+        options: ContainerOptions,
+        *,
+        backoff: Backoff = ATTEMPTS,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._store = store
         self._view = view
         self._clock = clock
         self._options = options
+        self._tracer = tracer
         self._writer = OptimisticWriter(store, view, clock, backoff)
 
     async def change(self, uuid: str, decide: Callable[[Change], Awaitable[T]]) -> T:
@@ -117,7 +128,10 @@ class Intents:
             await self._trim_history(change)
             return Write(result=result, compares=[*change.unchanged, *change.compares], ops=self._ops(change))
 
-        return await self._writer.write(f"container {uuid}", attempt)
+        began = self._clock.now()
+        accepted = await self._writer.write(f"container {uuid}", attempt)
+        trace_accept(self._tracer, uuid, began, self._clock.now())
+        return accepted
 
     def _read(self, uuid: str) -> Change:
         entry = self._view.container(uuid)
@@ -153,6 +167,11 @@ class Intents:
         oldest = sorted(lines)[: max(0, len(lines) - self._options.history_actions)]
         waiting = min((intent.n for intent in change.pending), default=change.record.seq + 1)
         change.ops += [Delete(key) for n, key in oldest[: 2 * _TRIM_EVERY] if n < waiting]
+
+
+def trace_accept(tracer: Tracer, uuid: str, began: float, ended: float) -> None:
+    """Tell of the part of a request in which its wish was checked and written."""
+    tracer.record(ACCEPT, current().traceparent, began=began, ended=ended, attributes={"zun.container": uuid})
 
 
 def not_found(ident: str) -> NotFound:

@@ -25,6 +25,9 @@ from zun.store.view import ContainerEntry, View
 
 T = TypeVar("T")
 
+_NODES_TRIED = 3
+"""A node that reports may still be out of reach: so many are asked before a search is given up."""
+
 
 class ExecResult(msgspec.Struct, frozen=True):
     """What an exec gave: output and exit code when it ran at once, else the id and the console token of a prepared command."""
@@ -199,14 +202,17 @@ class LiveService:
         """Images of the public registry, asked through a node that is up. Raises `Unavailable` when there is none."""
         self._policy.authorize(ctx.caller, "image:search")
         await self._view.fresh()
-        up = next((node.name for node in self._view.nodes() if node.alive), None)
-        if up is None:
-            raise Unavailable("No host is up that could ask the registry; try again when one is.")
+        away = Unavailable("No host is up that could ask the registry; try again when one is.")
         try:
             async with asyncio.timeout(self._options.node_timeout_seconds):
-                return await self._directory.live(up).search_images(term, exact=exact)
+                for node in [node.name for node in self._view.nodes() if node.alive][:_NODES_TRIED]:
+                    try:
+                        return await self._directory.live(node).search_images(term, exact=exact)
+                    except Unavailable as error:
+                        away = error
         except TimeoutError as error:
             raise Timeout("The registry did not answer in time; try again.") from error
+        raise away
 
     # Behind them all
 

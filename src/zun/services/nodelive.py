@@ -10,8 +10,28 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+import msgspec
+
 from zun.drivers.runtime.base import ByteSession
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
+
+
+class NodeDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node says of itself when it is asked. Times are seconds since the epoch, by its own clock.
+
+    `at` is the moment of the answer; `started_at` when its agent started; `version` is the agent's. `engine_error` tells why the engine does not
+    answer, then its version is "". `certificate_expires_at` is None where there is no certificate.
+    """
+
+    node: str
+    at: float
+    version: str
+    boot_id: str
+    started_at: float
+    engine: str
+    engine_version: str = ""
+    engine_error: str = ""
+    certificate_expires_at: float | None = None
 
 
 class NodeLive(Protocol):
@@ -49,6 +69,9 @@ class NodeLive(Protocol):
 
     async def search_images(self, term: str, *, exact: bool) -> list[dict[str, object]]:
         """Ask the public registry through this node's engine."""
+
+    async def describe(self) -> NodeDescription:
+        """Its clock, versions and certificate, with its engine away too."""
 
 
 class NodeDirectory(Protocol):

@@ -7,19 +7,23 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from zun.drivers.runtime.types import Channel, Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
-from zun.model.errors import Conflict, NotFound, Unavailable
+from zun.model.errors import Conflict, Invalid, NotFound, Unavailable, ZunError
+from zun.services.nodelive import NodeDescription
 
 _QUEUE_PIECES = 4
+_OF_THE_NODE = frozenset({"search_images", "describe"})
 
 
 class FakeSession:
-    """A conversation. The test's side: `emit`, `received`; the other methods are the port's."""
+    """A conversation. The test's side: `emit`, `received`, `written`; the other methods are the port's."""
 
     def __init__(self) -> None:
         self._out: asyncio.Queue[Chunk | int] = asyncio.Queue(_QUEUE_PIECES)
         self._in: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUE_PIECES)
         self._code: int | None = None
+        self._input_open = True
         self.ended = False
+        self.written = bytearray()
         self.sizes: list[tuple[int, int]] = []
 
     async def emit(self, data: bytes, channel: Channel = Channel.STDOUT) -> None:
@@ -46,13 +50,16 @@ class FakeSession:
 
     async def write(self, data: bytes) -> None:
         """See the port."""
-        if self.ended:
-            raise Conflict("The process has ended.")
+        if self.ended or not self._input_open:
+            raise Conflict("The process has ended, or its end of input was sent already.")
         await self._in.put(data)
+        self.written += data
 
     async def close_stdin(self) -> None:
         """See the port."""
-        await self._in.put(None)
+        if self._input_open:
+            self._input_open = False
+            await self._in.put(None)
 
     async def exit_code(self) -> int | None:
         """See the port."""
@@ -71,7 +78,10 @@ async def echo(session: FakeSession, _: ExecRequest | None) -> int:
 
 
 class FakeNode:
-    """`NodeLive`, scripted: change the attributes at any time. `open_sessions` and `open_streams` count what was not left yet."""
+    """`NodeLive`, scripted: change the attributes at any time. `open_sessions` and `open_streams` count what was not left yet.
+
+    Containers in `stopped` do not run; when `known` is a set there are no others. `failing` says with what the next call of a verb fails.
+    """
 
     def __init__(self) -> None:
         self.logs_of: dict[str, list[Chunk]] = {}
@@ -82,11 +92,18 @@ class FakeNode:
         self.files: dict[tuple[str, str], bytes] = {}
         self.asked: list[tuple[object, ...]] = []
         self.hanging = False
+        self.failing: dict[str, ZunError] = {}
+        self.stopped: set[str] = set()
+        self.known: set[str] | None = None
+        self._started: set[str] = set()
         self.open_sessions = 0
         self.open_streams = 0
         self.last_session: FakeSession | None = None
         self.session_type: type[FakeSession] = FakeSession
         self.found_images: list[dict[str, object]] = []
+        self.description = NodeDescription(
+            node="n1", at=1.0, version="0", boot_id="boot-1", started_at=0.5, engine="fake", engine_version="1"
+        )
 
     @asynccontextmanager
     async def logs(self, uuid: str, query: LogQuery) -> AsyncIterator[AsyncIterator[Chunk]]:
@@ -109,6 +126,9 @@ class FakeNode:
     async def exec_create(self, uuid: str, request: ExecRequest) -> str:
         """Prepare a command of `programs`."""
         await self._answer("exec_create", uuid, request)
+        self._check_runs(uuid)
+        if not request.argv:
+            raise Invalid("No command was given; name one.")
         exec_id = hashlib.sha256(f"{uuid}/{len(self.execs)}".encode()).hexdigest()
         self.execs[exec_id] = (uuid, request)
         return exec_id
@@ -117,17 +137,17 @@ class FakeNode:
     async def exec_start(self, uuid: str, exec_id: str) -> AsyncIterator[FakeSession]:
         """Run it, once."""
         await self._answer("exec_start", uuid, exec_id)
-        owner, request = self.execs.pop(exec_id, ("", ExecRequest(argv=[""])))
-        if owner != uuid:
-            raise NotFound(f"There is no exec {exec_id}.")
+        request = self._exec(uuid, exec_id)
+        if exec_id in self._started:
+            raise Conflict("This command was started already; prepare another.")
+        self._started.add(exec_id)
         async with self._session(self.programs[request.argv[0]], request) as session:
             yield session
 
     async def exec_resize(self, uuid: str, exec_id: str, *, width: int, height: int) -> None:
         """Remembered in `asked`."""
         await self._answer("exec_resize", uuid, exec_id, width, height)
-        if exec_id not in self.execs and self.last_session is None:
-            raise NotFound(f"There is no exec {exec_id}.")
+        self._exec(uuid, exec_id)
         if self.last_session is not None:
             self.last_session.sizes.append((width, height))
 
@@ -135,23 +155,27 @@ class FakeNode:
     async def attach(self, uuid: str) -> AsyncIterator[FakeSession]:
         """Talk to `main`."""
         await self._answer("attach", uuid)
+        self._check_runs(uuid)
         async with self._session(self.main, None) as session:
             yield session
 
     async def resize(self, uuid: str, *, width: int, height: int) -> None:
         """Remembered in `asked`."""
         await self._answer("resize", uuid, width, height)
+        self._check_runs(uuid)
         if self.last_session is not None:
             self.last_session.sizes.append((width, height))
 
     async def top(self, uuid: str, ps_args: str | None) -> Top:
         """One process."""
         await self._answer("top", uuid, ps_args)
+        self._check_runs(uuid)
         return Top(titles=["PID", "CMD"], processes=[["1", "sh"]])
 
     async def stats(self, uuid: str) -> Stats:
         """Plain figures."""
         await self._answer("stats", uuid)
+        self._check_runs(uuid)
         return Stats(12.5, 8 * 2**20, 64 * 2**20, 10, 20, 30, 40)
 
     @asynccontextmanager
@@ -172,17 +196,41 @@ class FakeNode:
         await self._answer("put_archive", uuid, path)
         if path != "/" and not path.startswith("/d"):
             raise NotFound(f"There is no directory {path} in container {uuid}.")
-        self.files[uuid, path] = b"".join([piece async for piece in data])
+        self.open_streams += 1
+        try:
+            self.files[uuid, path] = b"".join([piece async for piece in data])
+        finally:
+            self.open_streams -= 1
 
     async def search_images(self, term: str, *, exact: bool) -> list[dict[str, object]]:
         """`found_images`."""
         await self._answer("search_images", term, exact)
         return self.found_images
 
+    async def describe(self) -> NodeDescription:
+        """`description`."""
+        await self._answer("describe")
+        return self.description
+
     async def _answer(self, *call: object) -> None:
         self.asked.append(call)
         if self.hanging:
             await asyncio.get_running_loop().create_future()
+        failure = self.failing.pop(str(call[0]), None)
+        if failure is not None:
+            raise failure
+        if self.known is not None and call[0] not in _OF_THE_NODE and call[1] not in self.known:
+            raise NotFound(f"There is no container {call[1]} on this node.")
+
+    def _check_runs(self, uuid: str) -> None:
+        if uuid in self.stopped:
+            raise Conflict(f"Container {uuid} does not run; start it first.")
+
+    def _exec(self, uuid: str, exec_id: str) -> ExecRequest:
+        owner, request = self.execs.get(exec_id, ("", ExecRequest(argv=[""])))
+        if owner != uuid:
+            raise NotFound(f"There is no exec {exec_id}.")
+        return request
 
     @asynccontextmanager
     async def _session(self, program: Program, request: ExecRequest | None) -> AsyncIterator[FakeSession]:

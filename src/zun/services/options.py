@@ -44,6 +44,17 @@ class ContainerOptions(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(description="how long an update waits for the container's node, in seconds", ge=1.0)
     ] = 30.0
 
+    def __post_init__(self) -> None:
+        """Raises `ValueError` when a default, or a minimum, lies beyond its bounds."""
+        for what in ("cpu", "memory", "disk"):
+            least, most, usual = (getattr(self, f"{word}_{what}") for word in ("minimum", "maximum", "default"))
+            if least > most:
+                raise ValueError(f"minimum_{what} ({least:g}) is more than maximum_{what} ({most:g})")
+            if usual and not least <= usual <= most:
+                raise ValueError(
+                    f"default_{what} ({usual:g}) is not between minimum_{what} ({least:g}) and maximum_{what} ({most:g})"
+                )
+
 
 class QuotaOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of a project for which nobody set others; -1 is unlimited."""

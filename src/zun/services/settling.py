@@ -13,6 +13,7 @@ import msgspec
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
 from zun.base.ids import new_request_id
+from zun.base.request_scope import in_request
 from zun.model.errors import NotFound, ZunError
 from zun.model.records import ActionRecord, ActionResult, ContainerRecord, Intent, Limits, Usage, Verb
 from zun.model.resources import held_by
@@ -97,17 +98,27 @@ class Settling:
         attempt = 0
         while due:
             for uuid in sorted(due):
-                try:
-                    await self.settle(uuid)
-                except NotFound:
-                    due.discard(uuid)
-                except ZunError as error:
-                    _LOG.warning("The resize of container %s cannot be settled yet: %s", uuid, error.message)
-                else:
-                    due.discard(uuid)
+                with in_request(self._asked_by(uuid)):
+                    if await self._is_settled(uuid):
+                        due.discard(uuid)
             if due:
                 await self._clock.sleep(_RETRY.delay(attempt))
                 attempt += 1
+
+    async def _is_settled(self, uuid: str) -> bool:
+        try:
+            await self.settle(uuid)
+        except NotFound:
+            return True
+        except ZunError as error:
+            _LOG.warning("The resize of container %s cannot be settled yet: %s", uuid, error.message)
+            return False
+        return True
+
+    def _asked_by(self, uuid: str) -> str:
+        entry = self._view.container(uuid)
+        waiting = unsettled(entry.record()) if entry is not None else []
+        return waiting[0].request_id if waiting else ""
 
     async def _undo_refused(self, change: Change, intent: Intent, reason: str) -> None:
         held = held_by(change.record)

@@ -21,6 +21,7 @@ REGISTRIES = VIEW + "reg/"  # writer: services
 IMAGES = VIEW + "i/"  # writer: services (wish), the leader (removes when gone)
 CONSOLES = VIEW + "console/"  # writer: services (with a lease)
 LEADERS = VIEW + "lead/"  # writer: controllers (with a lease)
+SCHEMA = VIEW + "schema"  # writer: API servers and controllers, at their start
 TOUCHED = VIEW + "touched/"  # writer: the leader, when nothing else below `v/` changes
 INBOX = ROOT + "in/"  # writer: services, the leader
 BLOBS = ROOT + "blob/"  # writer: the leader; sealed for the node

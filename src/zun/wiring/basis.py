@@ -3,6 +3,7 @@
 
 import os
 import socket
+import tempfile
 from pathlib import Path
 
 from zun.base.sealing import BadKeyError, MasterKey, NodeKey
@@ -10,9 +11,12 @@ from zun.config import Settings
 from zun.model.errors import Internal, Unavailable
 from zun.model.node_names import check_node_name
 
+ROOM_BYTES = 256 * 1024
+"""What a start writes at most (keys, token file, the beginning of a journal or database): a disk without it is full."""
+
 
 def prepare(state_dir: Path) -> None:
-    """The directory is there and ours to write. Raises `Unavailable`."""
+    """The directory is there and ours to write, with room for what a start writes. Raises `Unavailable`."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -23,6 +27,20 @@ def prepare(state_dir: Path) -> None:
         raise Unavailable(
             f"The state directory {state_dir} cannot be written by this user; change its owner, or give another one with --state-dir."
         )
+    try:
+        with tempfile.TemporaryFile(dir=state_dir) as probe:
+            probe.write(bytes(ROOM_BYTES))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        raise cannot_write(state_dir, error) from error
+
+
+def cannot_write(where: Path, error: OSError) -> Unavailable:
+    """What an operator is told when the disk does not do as asked."""
+    return Unavailable(
+        f"{error.filename or where} cannot be used ({error.strerror or error}); make room on its file system, or correct owner and mode."
+    )
 
 
 def master_key(state_dir: Path) -> MasterKey:

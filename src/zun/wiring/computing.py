@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from zun.agent.agent import Agent
 from zun.agent.alone import hold_alone
+from zun.agent.fingerprinting import NOWHERE, Endpoint
 from zun.agent.guards import start_watchdog
 from zun.agent.identity import boot_id, load_identity
 from zun.agent.recovery import patiently
@@ -16,6 +17,8 @@ from zun.config import Settings
 from zun.services.node_registration import Newcomer, NodeRegistration
 from zun.store.interface import Store
 from zun.store.nodelink_store import StoreNodeLink
+from zun.telemetry.meter import NO_METER, Meter
+from zun.telemetry.tracing import NO_TRACER, Tracer
 from zun.wiring.basis import node_key
 from zun.wiring.engines import open_engine
 
@@ -30,8 +33,18 @@ class Node:
     newcomer: Newcomer
 
 
-async def build_node(settings: Settings, stack: AsyncExitStack, *, name: str, store: Store, clock: Clock) -> Node:
-    """The node called `name`, linked to the control plane through `store`."""
+async def build_node(
+    settings: Settings,
+    stack: AsyncExitStack,
+    *,
+    name: str,
+    store: Store,
+    clock: Clock,
+    endpoint: Endpoint = NOWHERE,
+    meter: Meter = NO_METER,
+    tracer: Tracer = NO_TRACER,
+) -> Node:
+    """The node called `name`, linked to the control plane through `store`; `endpoint` is where its streams are served."""
     stack.callback(os.close, hold_alone(settings.state_dir))
     identity = load_identity(settings.state_dir)
     key = node_key(settings.state_dir)
@@ -46,6 +59,9 @@ async def build_node(settings: Settings, stack: AsyncExitStack, *, name: str, st
         clock=clock,
         options=settings.compute,
         state_dir=settings.state_dir,
+        endpoint=endpoint,
+        meter=meter,
+        tracer=tracer,
     )
     if (
         store.known_revision() is None

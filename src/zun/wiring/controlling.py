@@ -14,23 +14,37 @@ from zun.controllers.reaping.loop import ReapingLoop
 from zun.controllers.scheduling.loop import SchedulingLoop
 from zun.store.interface import Store
 from zun.store.view import View
+from zun.telemetry.meter import NO_METER, Meter
+from zun.telemetry.metrics import LEADER
+from zun.telemetry.tracing import NO_TRACER, Tracer
 
 
 def build_controller(
-    settings: Settings, *, store: Store, view: View, clock: Clock, master_key: MasterKey
+    settings: Settings,
+    *,
+    store: Store,
+    view: View,
+    clock: Clock,
+    master_key: MasterKey,
+    meter: Meter = NO_METER,
+    tracer: Tracer = NO_TRACER,
 ) -> Controller:
     """A candidate; it leads when it is chosen."""
-    return Controller(
+    controller = Controller(
         store,
         clock,
-        _loops(settings, store=store, view=view, clock=clock, master_key=master_key),
+        _loops(settings, store=store, view=view, clock=clock, master_key=master_key, meter=meter, tracer=tracer),
         identity=f"{socket.gethostname()}:{os.getpid()}",
         lease_ttl_seconds=settings.controller.lease_ttl_seconds,
         alone=store.known_revision() is not None,  # an embedded store: no other process can lead
     )
+    meter.watch(lambda: [(LEADER, float(controller.leading), ())])
+    return controller
 
 
-def _loops(settings: Settings, *, store: Store, view: View, clock: Clock, master_key: MasterKey) -> list[Loop]:
+def _loops(
+    settings: Settings, *, store: Store, view: View, clock: Clock, master_key: MasterKey, meter: Meter, tracer: Tracer
+) -> list[Loop]:
     """What a leader does. Over an embedded store there is one node and nowhere else to go, so nothing is moved and nothing stops itself."""
     shared = store.known_revision() is None
     scheduling = SchedulingLoop(
@@ -41,6 +55,8 @@ def _loops(settings: Settings, *, store: Store, view: View, clock: Clock, master
         options=settings.scheduler,
         rng=random.Random(),  # noqa: S311 - spreads load, guards nothing
         heal_delay_seconds=settings.controller.heal_delay_seconds if shared else None,
+        meter=meter,
+        tracer=tracer,
     )
     reaping = ReapingLoop(
         store=store,
@@ -48,6 +64,7 @@ def _loops(settings: Settings, *, store: Store, view: View, clock: Clock, master
         clock=clock,
         retention_seconds=settings.containers.history_retention_seconds,
         purge_interval_seconds=settings.controller.purge_interval_seconds,
+        meter=meter,
     )
     nodes = NodesLoop(view=view, clock=clock, drain_at_once=settings.controller.drain_at_once)
     return [scheduling, reaping, nodes]

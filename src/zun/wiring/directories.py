@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Picks how an API reaches the live things of nodes: in its own process, or on other machines."""
+"""How an API reaches the live things of the one node in its own process; other machines' are reached through `reaching_nodes`."""
 
 from zun.model.errors import Unavailable
 from zun.services.nodelive import NodeLive
@@ -19,13 +19,3 @@ class OneNode:
                 f"Node {node} is not part of this installation any more; its containers cannot be reached."
             )
         return self._live
-
-
-class OutOfReach:
-    """The directory of an API that has no way to other machines yet."""
-
-    def live(self, node: str) -> NodeLive:
-        """Raises `Unavailable`."""
-        raise Unavailable(
-            f"Node {node} runs in another process, and streams between processes are not supported yet; use `zund all`."
-        )

@@ -7,22 +7,28 @@ All parts live in one task group; when one of them fails for good the process en
 import asyncio
 import gc
 import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import NoReturn
 
 import uvloop
 
+from zun.base import logs
 from zun.config import Settings
 from zun.model.errors import ZunError
+from zun.wiring.basis import cannot_write
+from zun.wiring.service_manager import ServiceManager
 
 _LOG = logging.getLogger(__name__)
 
 Part = Callable[[], Coroutine[object, object, object]]
 
 STAGE_SECONDS = 20.0
-"""A stage that has not stopped after so long is left behind, and the next one is stopped too. Parts have shorter bounds of their own."""
+"""A stage that has not stopped after so long is not waited for any more; when the others stopped too, the process ends without it.
+Parts have shorter bounds of their own."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class House:
     stages: Sequence[Mapping[str, Part]]
     ready: Part
     end_streams: Callable[[], None] = lambda: None
+    stage_seconds: float = STAGE_SECONDS
 
 
 Build = Callable[[Settings, AsyncExitStack], Coroutine[object, object, House]]
@@ -46,9 +53,7 @@ Build = Callable[[Settings, AsyncExitStack], Coroutine[object, object, House]]
 
 def run(settings: Settings, build: Build) -> int:
     """Run a role until SIGTERM or SIGINT; containers run on afterwards. Returns the exit code."""
-    logging.basicConfig(
-        level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+    logs.set_up(settings.log.level, settings.log.format)
     failed = False
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -71,8 +76,12 @@ async def _until_told_to_stop(settings: Settings, build: Build) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    manager = ServiceManager.of_this_process()
     async with AsyncExitStack() as stack:
-        house = await build(settings, stack)
+        house = await _unless_stopped(_built(settings, build, stack), stop)
+        if house is None:
+            _LOG.info("stopped before it was ready; nothing was begun")
+            return
         gc.freeze()  # modules and parts live as long as the process: no collection need look at them, and pause requests
         gc.enable()
         async with asyncio.TaskGroup() as tasks:
@@ -80,26 +89,56 @@ async def _until_told_to_stop(settings: Settings, build: Build) -> None:
                 [tasks.create_task(part(), name=name) for name, part in stage.items()]
                 for stage in reversed(house.stages)
             ]
-            greeting = tasks.create_task(_greet(house))
+            greeting = tasks.create_task(_greet(house, manager))
             await stop.wait()
             _LOG.info("stopping; containers run on")
+            manager.stopping()
             greeting.cancel()
             house.end_streams()
-            for stage in reversed(stages):
-                await _end(stage)
+            hanging = [name for stage in reversed(stages) for name in await _end(stage, house.stage_seconds)]
+            if hanging:
+                _leave(hanging)
 
 
-async def _greet(house: House) -> None:
+async def _built(settings: Settings, build: Build, stack: AsyncExitStack) -> House:
+    try:
+        return await build(settings, stack)
+    except OSError as error:
+        if not error.strerror:
+            raise  # no file's trouble (a deadline is an OSError, too)
+        raise cannot_write(settings.state_dir, error) from error
+
+
+async def _unless_stopped(building: Coroutine[object, object, House], stop: asyncio.Event) -> House | None:
+    """The house; None when the process is told to stop first."""
+    task, told = asyncio.ensure_future(building), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        told.cancel()
+        await asyncio.gather(task, told, return_exceptions=True)
+
+
+async def _greet(house: House, manager: ServiceManager) -> None:
     await house.ready()
     _LOG.info("%s", house.greeting)
+    manager.ready()
 
 
-async def _end(stage: list[asyncio.Task[object]]) -> None:
+async def _end(stage: list[asyncio.Task[object]], seconds: float) -> list[str]:
+    """Stop a stage; the names of parts that would not."""
     for task in stage:
         task.cancel()
     if not stage:
-        return
-    _, hanging = await asyncio.wait(stage, timeout=STAGE_SECONDS)
-    if hanging:
-        names = ", ".join(sorted(task.get_name() for task in hanging))
-        _LOG.error("These parts did not stop in %.0f seconds and are left behind: %s", STAGE_SECONDS, names)
+        return []
+    _, hanging = await asyncio.wait(stage, timeout=seconds)
+    return sorted(task.get_name() for task in hanging)
+
+
+def _leave(hanging: list[str]) -> NoReturn:
+    """End the process as a crash would, which loses nothing either: nobody waits for ever for a part that hangs."""
+    _LOG.error("These parts do not stop and are left behind: %s", ", ".join(hanging))
+    logging.shutdown()
+    os._exit(1)

@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from zun.base.clock import SystemClock
 from zun.config import Settings
 from zun.store.view import View
+from zun.telemetry.metrics import API, COMPUTE, CONTROLLER
+from zun.telemetry.prometheus import PrometheusMeter
 from zun.wiring.basis import lone_node_name, master_key, prepare
 from zun.wiring.computing import build_node, register_over_store
 from zun.wiring.controlling import build_controller
@@ -13,19 +15,35 @@ from zun.wiring.directories import OneNode
 from zun.wiring.life import House
 from zun.wiring.serving import build_api
 from zun.wiring.stores import open_store
+from zun.wiring.tracing import open_tracer
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> House:
     """Everything. Raises `ZunError` when a part cannot be had."""
     clock = SystemClock()
     prepare(settings.state_dir)
-    store = await stack.enter_async_context(open_store(settings, clock))
+    meter = PrometheusMeter(API, CONTROLLER, COMPUTE)
+    store = await stack.enter_async_context(open_store(settings, clock, meter=meter))
     view = View(store, clock)
-    node = await build_node(settings, stack, name=lone_node_name(settings), store=store, clock=clock)
+    tracer = open_tracer(settings, stack, "zun")
+    name = lone_node_name(settings)
+    node = await build_node(settings, stack, name=name, store=store, clock=clock, meter=meter, tracer=tracer)
     key = master_key(settings.state_dir)
-    controller = build_controller(settings, store=store, view=view, clock=clock, master_key=key)
+    controller = build_controller(
+        settings, store=store, view=view, clock=clock, master_key=key, meter=meter, tracer=tracer
+    )
     directory = OneNode(node.name, node.agent.live)
-    api = build_api(settings, stack, store=store, view=view, clock=clock, master_key=key, directory=directory)
+    api = build_api(
+        settings,
+        stack,
+        store=store,
+        view=view,
+        clock=clock,
+        master_key=key,
+        directory=directory,
+        meter=meter,
+        tracer=tracer,
+    )
 
     async def registration() -> None:
         await register_over_store(node, store, clock)

@@ -6,10 +6,14 @@ from contextlib import AsyncExitStack
 from zun.base.clock import SystemClock
 from zun.config import Settings
 from zun.store.view import View
+from zun.store.view_figures import ViewFigures
+from zun.telemetry.metrics import CONTROLLER
 from zun.wiring.basis import master_key, prepare
 from zun.wiring.controlling import build_controller
 from zun.wiring.life import House
+from zun.wiring.measuring import open_meter
 from zun.wiring.stores import open_store, require_shared_store
+from zun.wiring.tracing import open_tracer
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> House:
@@ -18,9 +22,14 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     clock = SystemClock()
     prepare(settings.state_dir)
     key = master_key(settings.state_dir)
-    store = await stack.enter_async_context(open_store(settings, clock))
+    meter = await open_meter(settings, stack, CONTROLLER)
+    store = await stack.enter_async_context(open_store(settings, clock, meter=meter))
     view = View(store, clock)
-    controller = build_controller(settings, store=store, view=view, clock=clock, master_key=key)
+    meter.watch(ViewFigures(view, store, clock))
+    tracer = open_tracer(settings, stack, "zun-controller")
+    controller = build_controller(
+        settings, store=store, view=view, clock=clock, master_key=key, meter=meter, tracer=tracer
+    )
     return House(
         greeting="zund controller is ready",
         stages=[{"controller": controller.run}, {"view": view.run}],

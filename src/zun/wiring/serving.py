@@ -5,12 +5,10 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry
-
 from zun.api.app import Around
 from zun.api.assembly import Operation, Services, application
 from zun.api.health import not_disabled, view_follows
-from zun.api.metrics import Metrics
+from zun.api.metrics import MetricsHandlers, RequestFigures
 from zun.api.server import listen, serve
 from zun.base.clock import Clock
 from zun.base.sealing import MasterKey
@@ -27,6 +25,9 @@ from zun.services.optimistic import OptimisticWriter
 from zun.services.registries import RegistryService
 from zun.store.interface import Store
 from zun.store.view import View
+from zun.store.view_figures import ContainerFigures, ViewFigures
+from zun.telemetry.prometheus import CONTENT_TYPE, PrometheusMeter
+from zun.telemetry.tracing import NO_TRACER, Tracer
 from zun.wiring.identities import open_identity
 from zun.wiring.life import Part
 
@@ -50,11 +51,20 @@ def build_api(
     clock: Clock,
     master_key: MasterKey,
     directory: NodeDirectory,
+    meter: PrometheusMeter,
+    tracer: Tracer = NO_TRACER,
 ) -> Api:
     """The API over a store and its view, listening already. Raises `Unavailable` when its port is taken."""
     policy = Policy(settings.policy, clock=clock)
     services = _services(
-        settings, store=store, view=view, policy=policy, clock=clock, master_key=master_key, directory=directory
+        settings,
+        store=store,
+        view=view,
+        policy=policy,
+        clock=clock,
+        master_key=master_key,
+        directory=directory,
+        tracer=tracer,
     )
     listening = listen(settings.api)
     stack.callback(listening.close)
@@ -62,9 +72,10 @@ def build_api(
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     callers = open_identity(settings, url, policy, clock)
     stack.push_async_callback(callers.close)
-    metrics = Metrics(CollectorRegistry(), view, store, clock)
-    operation = _operation(settings, metrics, view, clock)
-    around = Around(callers, view, clock, settings.api, metrics.observe)
+    meter.watch(ViewFigures(view, store, clock))
+    meter.watch(ContainerFigures(view))
+    operation = _operation(settings, meter, view, clock)
+    around = Around(callers, view, clock, settings.api, RequestFigures(meter).observe, tracer)
     app = application(services, around, settings.containers, operation)
 
     async def serving() -> None:
@@ -83,13 +94,21 @@ def _services(
     clock: Clock,
     master_key: MasterKey,
     directory: NodeDirectory,
+    tracer: Tracer,
 ) -> Services:
     writer = OptimisticWriter(store, view, clock)
     defaults = settings.quota.limits()
     return Services(
         policy=policy,
         containers=ContainerService(
-            store, view, policy, clock, master_key=master_key, options=settings.containers, default_limits=defaults
+            store,
+            view,
+            policy,
+            clock,
+            master_key=master_key,
+            options=settings.containers,
+            default_limits=defaults,
+            tracer=tracer,
         ),
         live=LiveService(view, policy, directory, ConsoleGrants(store, clock, settings.live), settings.live),
         nodes=NodeService(view, policy, writer, clock),
@@ -99,6 +118,7 @@ def _services(
     )
 
 
-def _operation(settings: Settings, metrics: Metrics, view: View, clock: Clock) -> Operation:
+def _operation(settings: Settings, meter: PrometheusMeter, view: View, clock: Clock) -> Operation:
     health = [not_disabled(settings.state_dir / "disabled"), view_follows(view, clock)]
+    metrics = MetricsHandlers(meter.text, CONTENT_TYPE)
     return Operation(metrics=metrics, streams=settings.streams, health=health)

@@ -4,6 +4,7 @@
 import pytest
 
 from zun.base.clock import ManualClock
+from zun.drivers.identity.base import Asked
 from zun.drivers.identity.contract import Door, IdentityContract
 from zun.drivers.identity.fake import FakeIdentity
 from zun.model.caller import Caller
@@ -39,4 +40,4 @@ class TestFakeIdentity(IdentityContract):
 async def test_while_it_is_away_nobody_can_be_asked(identity: FakeIdentity) -> None:
     identity.away = True
     with pytest.raises(Unavailable):
-        await identity.authenticate("x")
+        await identity.authenticate("x", Asked("GET", "/v1"))

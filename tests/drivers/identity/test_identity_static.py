@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Identity from a token file: the contract, and what is its own."""
 
+import ast
 import json
 import logging
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from zun.base.clock import ManualClock
+from zun.drivers.identity.base import Asked
 from zun.drivers.identity.contract import Door, IdentityContract
 from zun.drivers.identity.static import tokens
 from zun.drivers.identity.static.identity import StaticIdentity
 from zun.drivers.identity.static.local import ensure_local_access
 from zun.model.errors import Conflict, Denied, Invalid, NotFound
+
+ASKED = Asked("GET", "/v1/containers")
 
 
 def mode_of(path: Path) -> int:
@@ -96,9 +102,9 @@ async def test_the_file_is_looked_at_once_a_second_at_most(path: Path, clock: Ma
     token = tokens.add_user(path, "ann")
     clock.advance(0.5)
     with pytest.raises(Denied):
-        await identity.authenticate(token)
+        await identity.authenticate(token, ASKED)
     clock.advance(0.6)
-    assert (await identity.authenticate(token)).user_id == "ann"
+    assert (await identity.authenticate(token, ASKED)).user_id == "ann"
 
 
 def test_a_user_may_have_several_tokens_and_loses_all_at_once(path: Path, clock: ManualClock) -> None:
@@ -151,7 +157,7 @@ async def test_the_first_start_makes_one_admin_and_tells_zunctl(tmp_path: Path, 
         "token": access.token,
         "project_id": access.project_id,
     }
-    caller = await opened(file, clock).authenticate(access.token)
+    caller = await opened(file, clock).authenticate(access.token, ASKED)
     assert caller.is_admin
     assert caller.roles == {"admin", "member", "reader"}
     assert access.token not in repr(access)
@@ -184,7 +190,7 @@ async def test_a_lost_local_file_is_made_again_with_a_new_token(
     assert again.token != first.token
     assert mode_of(local) == 0o600
     identity = opened(file, clock)
-    assert (await identity.authenticate(again.token)).is_admin
+    assert (await identity.authenticate(again.token, ASKED)).is_admin
     others_could_read_it = accident == "open to others"
     assert (identity.cached(first.token) is None) is others_could_read_it
 
@@ -196,4 +202,14 @@ async def test_an_admin_who_was_shut_out_gets_a_new_token_at_the_next_start(tmp_
     again = ensure_local_access(file, local, "http://x")
     identity = opened(file, clock)
     assert identity.cached(first.token) is None
-    assert (await identity.authenticate(again.token)).is_admin
+    assert (await identity.authenticate(again.token, ASKED)).is_admin
+
+
+# What it costs others
+
+
+def test_who_uses_no_keystone_does_not_load_it() -> None:
+    loaded = "import sys, zun.main, zun.config, zun.wiring.role_all; print([n for n in sys.modules if 'keystone' in n])"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=60, check=True)
+    ours = {"zun.commands.keystone", "zun.drivers.identity.keystone", "zun.drivers.identity.keystone.options"}
+    assert set(ast.literal_eval(done.stdout)) == ours

@@ -8,7 +8,8 @@ import pytest
 
 from support.scripted_engine import HANG, ScriptedEngine, broken, failed, ok, scripted_engine
 from zun.base.clock import SystemClock
-from zun.drivers.runtime.docker import DockerOptions, DockerRuntime
+from zun.drivers.runtime.docker.options import DockerOptions
+from zun.drivers.runtime.docker.runtime import DockerRuntime
 from zun.drivers.runtime.types import ContainerRequest, NetworkRequest
 from zun.model.errors import Conflict, Invalid, NotFound, Timeout, Unavailable
 

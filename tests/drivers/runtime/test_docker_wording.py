@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zun.drivers.runtime.docker import DockerOptions, request, seen
+from zun.drivers.runtime.docker import request, seen
 from zun.drivers.runtime.docker.address import resolve
 from zun.drivers.runtime.docker.demultiplex import Demultiplexer
 from zun.drivers.runtime.docker.errors import from_engine
-from zun.drivers.runtime.docker.options import Swap
+from zun.drivers.runtime.docker.options import DockerOptions, Swap
 from zun.drivers.runtime.types import (
     Channel,
     ContainerRequest,

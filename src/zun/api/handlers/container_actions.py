@@ -144,7 +144,9 @@ class ContainerActionHandlers:
 
     async def network_list(self, call: Call) -> Response:
         """The networks it is on, as its node sees them."""
-        seen = self._viewer.snapshot(await self._find(call)).seen
+        entry = await self._find(call)
+        self._policy.authorize(call.caller, "container:get_one", project_id=entry.project_id)
+        seen = self._viewer.snapshot(entry).seen
         addresses = seen.addresses if seen is not None else []
         if call.version < (1, 18):
             flat = [

@@ -2,6 +2,7 @@
 """An answer that flows. What feeds it is opened, read and left in one task, before whose first piece an error is still an error."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
@@ -10,7 +11,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from zun.api.streams.lifetime import Lifetime
-from zun.model.errors import Timeout
+from zun.model.errors import Timeout, ZunError
+
+_LOG = logging.getLogger(__name__)
 
 
 class Flow(NamedTuple):
@@ -24,6 +27,7 @@ class StreamedResponse(Response):
     """Sends a flow until it ends, the client hangs up, or the service stops; then `opened` is left.
 
     A client who takes nothing for `stall_seconds` is cut. Back-pressure is the server's: a piece is read when the one before went out.
+    What breaks off in the middle has no end on the wire either: a client can tell it from what is complete.
     """
 
     def __init__(
@@ -42,9 +46,15 @@ class StreamedResponse(Response):
         self._stall_seconds = stall_seconds
         self._begun = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's form
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve it. Raises what opening it raises."""
-        finished = await self._lifetime.bound(self._flow(send), _hang_up(receive))
+        try:
+            finished = await self._lifetime.bound(self._flow(send), _hang_up(receive))
+        except ZunError as error:
+            if not self._begun:
+                raise
+            _LOG.warning("The stream %s broke off: %s", scope["path"], error.message)
+            return
         if not finished and self._begun:
             await send(
                 {"type": "http.response.body", "body": b""}

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 from starlette.responses import Response
 
-from zun.api.authentication import TOKEN_HEADER
+from zun.api.authentication import caller_of
 from zun.api.rendering import ContainerViewer
 from zun.api.requests import Call
 from zun.api.responses import encode
@@ -22,7 +22,7 @@ from zun.api.streams.options import StreamOptions
 from zun.api.streams.streaming import Flow, StreamedResponse
 from zun.base.ids import canonical_uuid
 from zun.drivers.identity.base import Identity
-from zun.model.errors import Denied, Invalid
+from zun.model.errors import Denied, Invalid, Unavailable
 from zun.model.fields import Field, Unknown
 from zun.model.rules import LIST_BOOLEAN, integer, text
 from zun.policy.enforcer import Policy
@@ -138,10 +138,9 @@ class WatchHandlers:
                 yield piece
 
     async def _still_welcome(self, call: Call, scope: _Scope) -> bool:
-        token = call.exchange.headers.get(TOKEN_HEADER, b"").decode("latin-1").strip()
         try:
-            caller = self._identity.cached(token) or await self._identity.authenticate(token)
-        except Denied:
+            caller = await caller_of(self._identity, call.exchange, call.scope)
+        except (Denied, Unavailable):  # who cannot be asked about comes back and is told why
             return False
         return self._policy.allows(caller, scope.rule)
 

@@ -9,8 +9,9 @@ from operator import attrgetter
 
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
+from zun.base.request_scope import in_request
 from zun.base.workset import Workset
-from zun.controllers.reaping.judging import Verdict, judge, judge_image
+from zun.controllers.reaping.judging import Verdict, asked_by, judge, judge_image
 from zun.controllers.reaping.leftovers import Leftovers
 from zun.controllers.reaping.removal import Removal, Remover
 from zun.model.errors import Internal, Invalid, Timeout, Unavailable, ZunError
@@ -18,7 +19,9 @@ from zun.store import keys
 from zun.store.batching import batches, merged
 from zun.store.fencing import Fence
 from zun.store.interface import Delete, Op, unchanged
-from zun.store.view import View
+from zun.store.view import ContainerEntry, View
+from zun.telemetry.meter import NO_METER, Meter
+from zun.telemetry.metrics import REAPED
 
 _LOG = logging.getLogger(__name__)
 _AGAIN = Backoff(first_seconds=0.01, cap_seconds=5.0)
@@ -39,6 +42,7 @@ class Clearer:
         leftovers: Leftovers,
         waiting: Workset[str],
         tasks: asyncio.TaskGroup,
+        meter: Meter = NO_METER,
     ) -> None:
         self._view = view
         self._clock = clock
@@ -47,6 +51,7 @@ class Clearer:
         self._leftovers = leftovers
         self._waiting = waiting
         self._tasks = tasks
+        self._meter = meter
         self._tries: dict[str, int] = {}
 
     async def turn(self, named: Sequence[str]) -> None:
@@ -79,13 +84,22 @@ class Clearer:
             self._tries.pop(keys.container(uuid), None)
             return None
         try:
-            verdict = judge(entry.record(), entry.place(), entry.seen(), node_alive=self._is_alive(entry.node))
-            return None if verdict is Verdict.KEEP else await self._remover.removal(entry, verdict)
+            record = entry.record()
+            verdict = judge(record, entry.place(), entry.seen(), node_alive=self._is_alive(entry.node))
+            if verdict is Verdict.KEEP:
+                return None
+            with in_request(asked_by(record)):
+                return await self._removal_unless_away(entry, verdict)
         except Internal as error:
             _LOG.error("Container %s cannot be cleared away: %s", uuid, error.message)
-        except (Unavailable, Timeout) as error:
-            self._again(keys.container(uuid), error)
         return None
+
+    async def _removal_unless_away(self, entry: ContainerEntry, verdict: Verdict) -> Removal | None:
+        try:
+            return await self._remover.removal(entry, verdict)
+        except (Unavailable, Timeout) as error:
+            self._again(keys.container(entry.uuid), error)
+            return None
 
     async def _remove(self, removals: Sequence[Removal]) -> int:
         """The revision of the last write."""
@@ -129,6 +143,9 @@ class Clearer:
         await self._catch_up(result.revision)
         for removal in batch:
             self._tries.pop(keys.container(removal.uuid), None)
+            self._meter.count(REAPED, "container")
+            with in_request(removal.request_id):
+                _LOG.info("Container %s is cleared away.", removal.uuid)
         return result.revision
 
     async def _clear_image(self, uuid: str) -> int:
@@ -143,6 +160,8 @@ class Clearer:
         if verdict is Verdict.REMOVE:
             ops.append(Delete(keys.image_inbox(wish.node, uuid)))
         result = await self._fence.transact([unchanged(keys.image(uuid), image.wish_revision)], ops)
+        if result.succeeded:
+            self._meter.count(REAPED, "image")
         return result.revision  # when it failed somebody changed it, and that names it again
 
     async def _clear_leftover(self, inbox_key: str) -> int:

@@ -21,6 +21,12 @@ def deletion(record: ContainerRecord) -> Intent | None:
     return next((intent for intent in record.intents if intent.verb is Verb.DELETE), None)
 
 
+def asked_by(record: ContainerRecord) -> str:
+    """The request that wished it gone; "" for one that went by itself."""
+    wished = deletion(record)
+    return wished.request_id if wished is not None else ""
+
+
 def judge(record: ContainerRecord, place: Place | None, seen: Observation | None, *, node_alive: bool) -> Verdict:
     """Gone is what its node reported as gone (also by itself: auto_remove); what no node has needs none to report.
 

@@ -15,6 +15,7 @@ from zun.model.errors import Timeout, Unavailable
 from zun.store.fencing import Fence
 from zun.store.interface import Store
 from zun.store.view import View
+from zun.telemetry.meter import NO_METER, Meter
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 64
@@ -25,13 +26,21 @@ class ReapingLoop:
     """Clears away while this process leads. Runs once at a time."""
 
     def __init__(
-        self, *, store: Store, view: View, clock: Clock, retention_seconds: float, purge_interval_seconds: float
+        self,
+        *,
+        store: Store,
+        view: View,
+        clock: Clock,
+        retention_seconds: float,
+        purge_interval_seconds: float,
+        meter: Meter = NO_METER,
     ) -> None:
         """`retention_seconds`: how long the history of what is gone is kept; `purge_interval_seconds`: between looks at its age."""
         self._store = store
         self._view = view
         self._clock = clock
         self._purge_interval = purge_interval_seconds
+        self._meter = meter
         self._remover = Remover(store, view, clock, retention_seconds)
         self._leftovers = Leftovers(store, view, clock)
 
@@ -50,6 +59,7 @@ class ReapingLoop:
                 leftovers=self._leftovers,
                 waiting=waiting,
                 tasks=tasks,
+                meter=self._meter,
             )
             tasks.create_task(lookout.follow())
             tasks.create_task(self._purge(fence))

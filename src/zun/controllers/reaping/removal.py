@@ -7,7 +7,7 @@ import msgspec
 
 from zun.base.clock import Clock
 from zun.controllers.reaping.history import complete
-from zun.controllers.reaping.judging import Verdict
+from zun.controllers.reaping.judging import Verdict, asked_by
 from zun.model.inbox import removal_order
 from zun.model.records import ActionRecord, ActionResult, ContainerRecord, Place, Usage
 from zun.model.resources import held_by, subtract
@@ -31,6 +31,7 @@ class Removal(msgspec.Struct, frozen=True):
     usage: Usage
     compares: tuple[Compare, ...]
     ops: tuple[Op, ...]
+    request_id: str = ""
     before: tuple[tuple[Op, ...], ...] = ()
 
 
@@ -69,6 +70,7 @@ class Remover:
             usage=held_by(record),
             compares=compares,
             ops=tuple(ops),
+            request_id=asked_by(record),
             before=tuple(_chunks(earlier)),
         )
 

@@ -4,7 +4,26 @@
 import msgspec
 
 from zun.controllers.scheduling.cluster import Held
+from zun.model.records import Intent
 from zun.store.interface import Compare, Op
+from zun.telemetry.metrics import Metric
+
+
+class News(msgspec.Struct, frozen=True):
+    """What is told of a decision once it is written: a line for the log, a figure, a part of its request's trace.
+
+    `behind` is the intent that it serves, None when nobody asked. `began`: when it was being decided. `span` names the part of the
+    trace; `waited` tells that the time since the intent was accepted is one of waiting for a place.
+    """
+
+    says: str
+    behind: Intent | None
+    counts: Metric | None = None
+    labels: tuple[str, ...] = ()
+    began: float = 0.0
+    span: str = ""
+    node: str = ""
+    waited: bool = False
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -17,6 +36,7 @@ class Decision(msgspec.Struct, frozen=True):
     uuid: str
     compares: tuple[Compare, ...]
     ops: tuple[Op, ...]
+    news: News
     held: Held | None = None
     otherwise: "Decision | None" = None
     before: tuple[tuple[Op, ...], ...] = ()

@@ -9,6 +9,7 @@ import logging
 import random
 
 from zun.base.clock import Clock
+from zun.base.request_scope import in_request
 from zun.base.sealing import MasterKey
 from zun.base.workset import Workset
 from zun.controllers.scheduling import resizing
@@ -18,12 +19,15 @@ from zun.controllers.scheduling.moving import Mover, reservation
 from zun.controllers.scheduling.options import SchedulerOptions
 from zun.controllers.scheduling.placing import Placer
 from zun.controllers.scheduling.planner import Planner
+from zun.controllers.scheduling.telling import Teller
 from zun.controllers.scheduling.writing import Writer
 from zun.model.errors import Internal, Timeout, Unavailable
-from zun.model.records import Verb
+from zun.model.records import ContainerRecord, Place, Verb
 from zun.store.fencing import Fence
 from zun.store.interface import Store
 from zun.store.view import ContainerEntry, View
+from zun.telemetry.meter import NO_METER, Meter
+from zun.telemetry.tracing import NO_TRACER, Tracer
 
 _LOG = logging.getLogger(__name__)
 _STUCK_SECONDS = 10.0
@@ -46,6 +50,8 @@ class SchedulingLoop:
         options: SchedulerOptions,
         rng: random.Random,
         heal_delay_seconds: float | None = None,
+        meter: Meter = NO_METER,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """`heal_delay_seconds`: after so long without its node a container that heals may be placed elsewhere (None: never)."""
         self._store = store
@@ -54,6 +60,7 @@ class SchedulingLoop:
         self._options = options
         self._rng = rng
         self._stuck: set[str] = set()
+        self._teller = Teller(clock, meter, tracer)
         self._placer = Placer(store, Planner(options), master_key, clock, heal_delay_seconds=heal_delay_seconds)
         self._mover = Mover(store, self._placer, clock)
 
@@ -67,7 +74,14 @@ class SchedulingLoop:
         self._stuck.clear()
         async with asyncio.TaskGroup() as tasks:
             writer = Writer(
-                self._store, self._view, self._clock, fence, follower=follower, waiting=waiting, tasks=tasks
+                self._store,
+                self._view,
+                self._clock,
+                fence,
+                follower=follower,
+                waiting=waiting,
+                tasks=tasks,
+                teller=self._teller,
             )
             tasks.create_task(self._follow(follower, waiting, may_refuse))
             tasks.create_task(self._end_of_grace(may_refuse))
@@ -112,39 +126,53 @@ class SchedulingLoop:
         decisions = []
         for uuid in uuids:
             try:
-                decision = await self._decide(uuid, follower)
-            except (Unavailable, Timeout) as error:
-                _LOG.warning("Container %s is placed later: %s", uuid, error.message)
-                writer.again(uuid)
-                continue
+                decision = await self._decide(uuid, follower, writer)
             except Internal as error:
                 _LOG.error("Container %s cannot be placed: %s", uuid, error.message)
                 continue
-            if decision is not None and decision.ops:
+            if decision is not None:
                 decisions.append(decision)
         await writer.write(decisions)
 
-    async def _decide(self, uuid: str, follower: Follower) -> Decision | None:
+    async def _decide(self, uuid: str, follower: Follower, writer: Writer) -> Decision | None:
+        """None: there is nothing to do for it, or not now."""
         entry = self._view.container(uuid)
         self._stuck.discard(uuid)
-        record, place = (entry.record(), entry.place()) if entry is not None else (None, None)
-        if place is None or place.leaving is None:
+        if entry is None:
             follower.cluster.revoke(reservation(uuid))
-        if entry is None or record is None or any(intent.verb is Verb.DELETE for intent in record.intents):
+            return None
+        record, place = entry.record(), entry.place()
+        with in_request(record.intents[-1].request_id if record.intents else ""):
+            try:
+                return await self._decision(entry, record, place, follower)
+            except (Unavailable, Timeout) as error:
+                _LOG.warning("Container %s is placed later: %s", uuid, error.message)
+        writer.again(uuid)
+        return None
+
+    async def _decision(
+        self, entry: ContainerEntry, record: ContainerRecord, place: Place | None, follower: Follower
+    ) -> Decision | None:
+        cluster = follower.cluster
+        if place is None or place.leaving is None:
+            cluster.revoke(reservation(record.uuid))
+        if any(intent.verb is Verb.DELETE for intent in record.intents):
             return None
         if place is not None and place.leaving is not None:
-            decision = await self._mover.decide(entry, follower.cluster)
-            if decision is None or decision.held is None:
-                self._stuck.add(uuid)
-            stays = place.leaving.order is None and (decision is None or not decision.ops)
-            return resizing.decide(entry, follower.cluster) if stays else decision
+            decision = self._remember_stuck(record.uuid, await self._mover.decide(entry, cluster))
+            if place.leaving.order is not None or decision is not None:
+                return decision
         if entry.node:
-            return resizing.decide(entry, follower.cluster)
-        waits = place is not None and place.failure is not None and place.failure.seq >= record.seq
-        if waits and (place is None or place.resume is None):
+            return resizing.decide(entry, cluster, self._clock.now())
+        refused = place is not None and place.failure is not None and place.failure.seq >= record.seq
+        if refused and (place is None or place.resume is None):
             return None
-        decision = await self._placer.decide(entry, follower.cluster)
-        if waits and (decision is None or decision.held is None):
+        decision = await self._placer.decide(entry, cluster)
+        return self._remember_stuck(record.uuid, decision) if refused else decision
+
+    def _remember_stuck(self, uuid: str, decision: Decision | None) -> Decision | None:
+        """A container that was somewhere and has nowhere to go now is tried again, without anybody asking."""
+        if decision is None or decision.held is None:
             self._stuck.add(uuid)
         return decision
 

@@ -13,7 +13,7 @@ import msgspec
 
 from zun.base.clock import Clock
 from zun.controllers.scheduling.cluster import PENDING, Cluster, Held
-from zun.controllers.scheduling.decisions import Decision
+from zun.controllers.scheduling.decisions import Decision, News
 from zun.controllers.scheduling.history import Past, move_line
 from zun.controllers.scheduling.placing import Placer, Terms, Undecided
 from zun.controllers.scheduling.planner import NoPlace, Placement
@@ -60,7 +60,7 @@ class Mover:
             resume = msgspec.structs.replace(resume, intent_done=max(resume.intent_done, undecided.seen.intent_done))
         found = self._search(undecided, place, resume, cluster)
         if isinstance(found, NoPlace):
-            return self._stay(undecided, place, f"{NO_HOSTS} {found.detail}", found.detail)
+            return self._stay_if_news(undecided, place, found)
         still_lost = (absent(keys.node_alive(place.node)), unchanged(keys.node_life(place.node), life))
         order = Put(keys.inbox(place.node, place.uuid), codec.encode(removal_order(undecided.record, place)))
         terms = await self._terms(
@@ -99,13 +99,13 @@ class Mover:
         )
         return await self._placer.hand(undecided, request, found, cluster, terms)
 
-    def _order(self, undecided: Undecided, place: Place, leaving: Leaving, cluster: Cluster) -> Decision:
+    def _order(self, undecided: Undecided, place: Place, leaving: Leaving, cluster: Cluster) -> Decision | None:
         """Its node reports: tell it to remove the container, once there is a node for it. What that would take is kept for it."""
         resume = _resume(undecided, place, leaving)
         cluster.revoke(reservation(place.uuid))
         found = self._search(undecided, place, resume, cluster)
         if isinstance(found, NoPlace):
-            return self._stay(undecided, place, f"{NO_HOSTS} {found.detail}", found.detail)
+            return self._stay_if_news(undecided, place, found)
         kept = Held(node=found.node, claim=found.claim, addresses=(), revision=PENDING)
         cluster.hold(reservation(place.uuid), kept)
         told = msgspec.structs.replace(place, leaving=msgspec.structs.replace(leaving, order=resume), failure=None)
@@ -114,7 +114,10 @@ class Mover:
             Put(keys.inbox(place.node, place.uuid), codec.encode(removal_order(undecided.record, place))),
             move_line(undecided.record, resume, self._clock.now()),
         )
-        return Decision(uuid=place.uuid, compares=tuple(undecided.unchanged()), ops=ops)
+        says = f"Container {place.uuid} leaves node {place.node}, which is {resume.kind.value}"
+        return Decision(
+            uuid=place.uuid, compares=tuple(undecided.unchanged()), ops=ops, news=News(says=says, behind=None)
+        )
 
     def _search(self, undecided: Undecided, place: Place, resume: Resume, cluster: Cluster) -> Placement | NoPlace:
         return self._placer.plan(cluster, request_of(undecided.record, leaves=place.node, networks=resume.networks))
@@ -141,14 +144,19 @@ class Mover:
         )
 
     def _stay(self, undecided: Undecided, place: Place, reason: str, detail: str) -> Decision:
-        """Nothing is changed but what people read. (Without news the decision is empty.)"""
-        now = self._clock.now()
-        if not undecided.is_news(detail, now):
-            return Decision(uuid=place.uuid, compares=(), ops=())
-        failure = PlaceFailure(reason=reason, detail=detail, at=now, seq=undecided.record.seq)
+        """Nothing is changed but what people read."""
+        failure = PlaceFailure(reason=reason, detail=detail, at=self._clock.now(), seq=undecided.record.seq)
         told = msgspec.structs.replace(place, failure=failure)
         put = Put(keys.place(place.uuid), codec.encode(told, over=undecided.raw))
-        return Decision(uuid=place.uuid, compares=tuple(undecided.unchanged()), ops=(put,))
+        says = f"Container {place.uuid} cannot leave node {place.node}: {detail}"
+        return Decision(
+            uuid=place.uuid, compares=tuple(undecided.unchanged()), ops=(put,), news=News(says=says, behind=None)
+        )
+
+    def _stay_if_news(self, undecided: Undecided, place: Place, found: NoPlace) -> Decision | None:
+        if not undecided.is_news(found.detail, self._clock.now()):
+            return None
+        return self._stay(undecided, place, f"{NO_HOSTS} {found.detail}", found.detail)
 
     def _homeless(self, undecided: Undecided, place: Place, resume: Resume, detail: str, done: Op) -> Decision:
         """What was there when it was told to leave is not there any more: it waits without a place until a node can have it."""
@@ -172,7 +180,10 @@ class Mover:
             DeletePrefix(keys.blobs(place.node, place.uuid)),
             done,
         )
-        return Decision(uuid=place.uuid, compares=tuple(undecided.unchanged()), ops=tuple(ops))
+        says = f"Container {place.uuid} left node {place.node} and has nowhere to go: {detail}"
+        return Decision(
+            uuid=place.uuid, compares=tuple(undecided.unchanged()), ops=tuple(ops), news=News(says=says, behind=None)
+        )
 
 
 def reservation(uuid: str) -> str:

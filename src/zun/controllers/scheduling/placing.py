@@ -8,7 +8,7 @@ import msgspec
 from zun.base.clock import Clock
 from zun.base.sealing import MasterKey
 from zun.controllers.scheduling.cluster import PENDING, Cluster, Held
-from zun.controllers.scheduling.decisions import Decision
+from zun.controllers.scheduling.decisions import Decision, News
 from zun.controllers.scheduling.history import move_line
 from zun.controllers.scheduling.planner import NoPlace, Placement, Planner
 from zun.controllers.scheduling.requests import Request, request_of
@@ -16,11 +16,15 @@ from zun.controllers.scheduling.staging import hand_over
 from zun.model.errors import Conflict
 from zun.model.inbox import inbox_of
 from zun.model.moving import Resume
-from zun.model.records import NameClaim, Place, PlaceFailure, Verb
+from zun.model.records import Intent, NameClaim, Place, PlaceFailure, Verb
 from zun.model.status import NO_HOSTS
 from zun.store import codec, keys
 from zun.store.interface import Compare, Delete, Op, Put, Store, absent, unchanged
 from zun.store.view import ContainerEntry
+from zun.telemetry.metrics import PLACEMENTS, REFUSALS
+
+PLACE = "place"
+"""What the leader's part of a request is called in traces."""
 
 TOO_LARGE = "The container with its files is too large to be handed to a node; create it again with less."
 
@@ -86,7 +90,7 @@ class Placer:
         self, undecided: "Undecided", request: Request, plan: Placement, cluster: Cluster, terms: Terms
     ) -> Decision:
         """Hand a container to the node of the plan. What it takes is counted in `cluster` before anything is awaited."""
-        record = undecided.record
+        record, began = undecided.record, self._clock.now()
         held = Held(node=plan.node, claim=plan.claim, addresses=plan.addresses, revision=PENDING)
         cluster.hold(record.uuid, held)
         node = cluster.node(plan.node)
@@ -129,6 +133,15 @@ class Placer:
             held=held,
             otherwise=terms.refuse(TOO_LARGE, TOO_LARGE),
             before=terms.before,
+            news=News(
+                says=f"Container {record.uuid} goes to node {plan.node}: {plan.why}",
+                behind=undecided.behind if terms.resume is None else None,  # a move is nobody's request
+                counts=PLACEMENTS,
+                began=began,
+                span=PLACE,
+                node=plan.node,
+                waited=terms.resume is None,
+            ),
         )
 
     def refuse(self, undecided: "Undecided", reason: str, detail: str) -> Decision:
@@ -147,7 +160,18 @@ class Placer:
             resume=before.resume if before is not None else None,
         )
         put = Put(keys.place(record.uuid), codec.encode(place, over=undecided.raw))
-        return Decision(uuid=record.uuid, compares=tuple(undecided.unchanged()), ops=(put,))
+        return Decision(
+            uuid=record.uuid,
+            compares=tuple(undecided.unchanged()),
+            ops=(put,),
+            news=News(
+                says=f"Container {record.uuid} gets no place: {reason}",
+                behind=undecided.behind,
+                counts=REFUSALS,
+                began=now,
+                span=PLACE,
+            ),
+        )
 
     def _place(self, undecided: "Undecided", plan: Placement, resume: Resume | None) -> Place:
         record, before = undecided.record, undecided.before
@@ -182,6 +206,11 @@ class Undecided:
         self._place_revision = entry.place_revision
         if self.before is None or (self.seen is not None and self.seen.generation != self.before.generation):
             self.seen = None
+
+    @property
+    def behind(self) -> Intent | None:
+        """The newest wish: a start that followed a refusal, or the creation itself."""
+        return self.record.intents[-1] if self.record.intents else None
 
     def unchanged(self) -> list[Compare]:
         """The conditions that nobody touched it since."""

@@ -4,7 +4,7 @@
 import msgspec
 
 from zun.controllers.scheduling.cluster import PENDING, Cluster, Held, NodeState, cpus_of
-from zun.controllers.scheduling.decisions import Decision
+from zun.controllers.scheduling.decisions import Decision, News
 from zun.controllers.scheduling.requests import dedicated_cpus
 from zun.model.inbox import inbox_of
 from zun.model.records import Claim, ContainerRecord, Intent, Place, Verb
@@ -12,21 +12,24 @@ from zun.model.resources import millicpus
 from zun.store import codec, keys
 from zun.store.interface import Put, unchanged
 from zun.store.view import ContainerEntry
+from zun.telemetry.metrics import RESIZES
 
 
-def decide(entry: ContainerEntry, cluster: Cluster) -> Decision | None:
+def decide(entry: ContainerEntry, cluster: Cluster, now: float) -> Decision | None:
     """Decide what waits; None when nothing does. What is granted is counted in `cluster` at once."""
     record, before = entry.record(), entry.place()
     if before is None or not before.node:
         return None
     node = cluster.node(before.node)
     place = msgspec.structs.replace(before, resize_refused=dict(before.resize_refused))
-    for intent in undecided(record, before):
+    waiting = undecided(record, before)
+    for intent in waiting:
         _decide_one(place, intent, node, before.claim)
     if node is not None:
         _follow_spec(place, record, node, before.claim)
     if place.claim == before.claim and place.resize_done == before.resize_done:
         return None
+    refused = [place.resize_refused[intent.n] for intent in waiting if intent.n in place.resize_refused]
     known = {intent.n for intent in record.intents}
     place.resize_refused = {n: reason for n, reason in place.resize_refused.items() if n in known}
     held = Held(node=place.node, claim=place.claim, addresses=tuple(place.addresses), revision=PENDING)
@@ -42,6 +45,17 @@ def decide(entry: ContainerEntry, cluster: Cluster) -> Decision | None:
             Put(keys.inbox(place.node, record.uuid), codec.encode(inbox_of(record, place))),
         ),
         held=held,
+        news=News(
+            says=f"Container {record.uuid} keeps its size: {refused[-1]}"
+            if refused
+            else f"Container {record.uuid} may be resized",
+            behind=waiting[-1] if waiting else None,
+            counts=RESIZES if waiting else None,
+            labels=("refused" if refused else "granted",),
+            began=now,
+            span="resize",
+            node=place.node,
+        ),
     )
 
 

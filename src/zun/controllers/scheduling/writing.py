@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
+from zun.base.request_scope import in_request
 from zun.base.workset import Workset
 from zun.controllers.scheduling.decisions import Decision
 from zun.controllers.scheduling.following import Follower
+from zun.controllers.scheduling.telling import Teller
 from zun.model.errors import Invalid, Timeout, Unavailable
 from zun.model.records import NameClaim
 from zun.store import codec
@@ -35,6 +37,7 @@ class Writer:
         follower: Follower,
         waiting: Workset[str],
         tasks: asyncio.TaskGroup,
+        teller: Teller,
     ) -> None:
         self._store = store
         self._view = view
@@ -43,6 +46,7 @@ class Writer:
         self._follower = follower
         self._waiting = waiting
         self._tasks = tasks
+        self._teller = teller
         self._tries: dict[str, int] = {}
 
     async def write(self, decisions: Sequence[Decision]) -> None:
@@ -83,6 +87,7 @@ class Writer:
             for decision in batch:
                 self._follower.cluster.settle(decision.uuid, result.revision)
                 self._tries.pop(decision.uuid, None)
+                self._teller.written(decision)
             return result.revision
         if len(batch) > 1:
             return max([await self._write_batch([decision]) for decision in batch])
@@ -100,18 +105,16 @@ class Writer:
             return await self._fence.transact(compares, ops)
         except Invalid as error:
             if len(batch) == 1:
-                _LOG.error("Container %s cannot be handed to a node: %s", batch[0].uuid, error.message)
+                behind = batch[0].news.behind
+                with in_request(behind.request_id if behind is not None else ""):
+                    _LOG.error("Container %s cannot be handed to a node: %s", batch[0].uuid, error.message)
             return None
 
     async def _write_instead(self, decision: Decision) -> int:
         """It cannot be written as decided: tell its owner so; without anything to tell, leave it."""
         self._follower.cluster.revoke(decision.uuid)
         self._follower.take(decision.uuid, self._view.container(decision.uuid), self._view.revision)
-        return (
-            await self._write_batch([decision.otherwise])
-            if decision.otherwise is not None and decision.otherwise.ops
-            else 0
-        )
+        return await self._write_batch([decision.otherwise]) if decision.otherwise is not None else 0
 
     async def _learn_owners(self, decision: Decision) -> None:
         """Fixed addresses that somebody holds of whom no place tells."""

@@ -2,6 +2,7 @@
 """Identity for tests of what stands on the port: a table of tokens, and a switch for being away."""
 
 from zun.base.clock import Clock
+from zun.drivers.identity.base import Asked
 from zun.model.caller import Caller
 from zun.model.errors import Denied, Unavailable
 
@@ -25,7 +26,7 @@ class FakeIdentity:
         expired = caller is not None and caller.expires_at is not None and caller.expires_at <= self._clock.now()
         return None if expired else caller
 
-    async def authenticate(self, token: str) -> Caller:
+    async def authenticate(self, token: str, asked: Asked) -> Caller:  # noqa: ARG002 - a token opens all or nothing
         """The caller. Raises `Unavailable` while away, `Denied` (401)."""
         if self.away:
             raise Unavailable("The identity service does not answer; try again later.")

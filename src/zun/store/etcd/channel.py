@@ -83,6 +83,7 @@ _KINDS: dict[grpc.StatusCode, type[ZunError]] = {
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     grpc.StatusCode.CANCELLED: Unavailable,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Unavailable,
+    grpc.StatusCode.INTERNAL: Unavailable,  # what grpc calls a connection that ends while a stream begins on it
     grpc.StatusCode.DEADLINE_EXCEEDED: Timeout,
     grpc.StatusCode.OUT_OF_RANGE: Invalid,
     grpc.StatusCode.INVALID_ARGUMENT: Invalid,

@@ -3,7 +3,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from zun.store import limits
 from zun.store.etcd import messages
 from zun.store.etcd import rpc_pb2 as pb
 from zun.store.etcd.channel import CALL_SECONDS, Calls, ChannelFactory, CompactedAway, insecure_channel, meaning
-from zun.store.etcd.watch import EtcdWatch
+from zun.store.etcd.watch import EtcdWatch, nobody_counts
 from zun.store.interface import Compacted, Compare, KeyValue, Op, RangeResult, TxnResult, WatchBatch
 from zun.store.keyrange import first_key
 from zun.store.transaction import unknown_lease
@@ -29,8 +29,11 @@ _TRUE_PROGRESS = ((3, 4, 31), (3, 5, 13), (3, 6, 0))
 class EtcdStore:
     """The store port on etcd (see `zun.store.interface`). Must be used from the event loop it was connected on."""
 
-    def __init__(self, channel: grpc.aio.Channel, clock: Clock) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, clock: Clock, reconnected: Callable[[], None] = nobody_counts
+    ) -> None:
         """Use `connect`."""
+        self._reconnected = reconnected
         self._channel = channel
         self._calls = Calls(channel)
         self._clock = clock
@@ -40,11 +43,16 @@ class EtcdStore:
 
     @classmethod
     async def connect(
-        cls, endpoint: str, clock: Clock, *, channel_factory: ChannelFactory = insecure_channel
+        cls,
+        endpoint: str,
+        clock: Clock,
+        *,
+        channel_factory: ChannelFactory = insecure_channel,
+        reconnected: Callable[[], None] = nobody_counts,
     ) -> "EtcdStore":
-        """Connect to `host:port`; `Unavailable` or `Timeout` when no etcd answers there."""
+        """Connect to `host:port`; `Unavailable` or `Timeout` when no etcd answers there. `reconnected` is told of every watch that broke."""
         channel = channel_factory(endpoint)
-        store = cls(channel, clock)
+        store = cls(channel, clock, reconnected)
         try:
             status = await store._call(store._calls.status, pb.StatusRequest())
         except BaseException:
@@ -107,7 +115,7 @@ class EtcdStore:
         """A watch that reconnects by itself."""
         limits.check_watch(prefix, from_revision)
         self._check_open()
-        watch = EtcdWatch(self._calls, prefix, from_revision, self._clock)
+        watch = EtcdWatch(self._calls, prefix, from_revision, self._clock, reconnected=self._reconnected)
         self._watches.add(watch)
         try:
             await watch.open()

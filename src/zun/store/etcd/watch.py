@@ -2,7 +2,7 @@
 """A watch on etcd that outlives its connection: after a disconnect it goes on at the revision after the last one delivered."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import grpc
@@ -19,17 +19,29 @@ from zun.store.interface import Compacted, WatchBatch
 RECONNECT = Backoff(first_seconds=0.1, cap_seconds=5.0, attempts=15)  # gives up after about a minute
 
 
+def nobody_counts() -> None:
+    """For those who do not count broken watches."""
+
+
 class EtcdWatch(AsyncIterator[WatchBatch]):
     """One watch, on a stream of its own: flow control of the stream bounds what waits here. One task may iterate."""
 
     def __init__(
-        self, calls: Calls, prefix: str, from_revision: int, clock: Clock, *, reconnect: Backoff = RECONNECT
+        self,
+        calls: Calls,
+        prefix: str,
+        from_revision: int,
+        clock: Clock,
+        *,
+        reconnect: Backoff = RECONNECT,
+        reconnected: Callable[[], None] = nobody_counts,
     ) -> None:
         self._calls = calls
         self._range = messages.key_range(prefix)
         self._next = from_revision
         self._clock = clock
         self._reconnect = reconnect
+        self._reconnected = reconnected
         self._stream: Stream | None = None
         self._progress_asked = False
         self._reading: asyncio.Task[WatchBatch] | None = None
@@ -101,6 +113,7 @@ class EtcdWatch(AsyncIterator[WatchBatch]):
                     await self.open()
                 batch = await self._receive()
             except (Unavailable, Timeout) as error:
+                self._reconnected()
                 self._stream = None
                 delay = next(delays, None)
                 if delay is None:

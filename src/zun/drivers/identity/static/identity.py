@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zun.base.clock import Clock
 from zun.base.watched_file import WatchedFile
+from zun.drivers.identity.base import Asked
 from zun.drivers.identity.static import tokens
 from zun.model.caller import Caller
 from zun.model.errors import Denied, Invalid, NotFound
@@ -44,7 +45,7 @@ class StaticIdentity:
             return None
         return caller
 
-    async def authenticate(self, token: str) -> Caller:
+    async def authenticate(self, token: str, asked: Asked) -> Caller:  # noqa: ARG002 - a token opens all or nothing
         """The caller. Raises `Denied` (401)."""
         caller = self.cached(token)
         if caller is None:

@@ -1,7 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Docker as a runtime: `DockerRuntime.open(...)`. Imported only where Docker is in use, for it costs start-up time."""
-
-from zun.drivers.runtime.docker.options import DockerOptions
-from zun.drivers.runtime.docker.runtime import DockerRuntime
-
-__all__ = ["DockerOptions", "DockerRuntime"]
+"""Docker as a runtime: `runtime.DockerRuntime.open(...)`. Nothing is imported here: the settings read the options beside it in every process,
+and the engine's client weighs much where no engine is.
+"""

@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -58,12 +59,19 @@ def resolve(options: DockerOptions, environment: Mapping[str, str] = os.environ)
 def _tls(options: DockerOptions) -> ssl.SSLContext | None:
     if not options.tls_ca:
         return None
+    for name in ("tls_ca", "tls_cert", "tls_key"):
+        path = getattr(options, name)
+        try:
+            if path:
+                Path(path).read_bytes()
+        except OSError as error:
+            raise Invalid(f"[docker] {name} = {path} cannot be read: {error.strerror}. Correct it.") from error
     try:
         context = ssl.create_default_context(cafile=options.tls_ca)
         if options.tls_cert:
-            context.load_cert_chain(options.tls_cert, options.tls_key or None)
-    except (OSError, ssl.SSLError) as error:
+            context.load_cert_chain(options.tls_cert, options.tls_key)
+    except ssl.SSLError as error:
         raise Invalid(
-            "The TLS files for the Docker engine cannot be read; check tls_ca, tls_cert and tls_key."
+            f"[docker] tls_ca, tls_cert, tls_key: one of these files is not what it should be, or the key is not the certificate's ({error.reason})."
         ) from error
     return context

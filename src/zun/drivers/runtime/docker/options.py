@@ -67,3 +67,10 @@ class DockerOptions(msgspec.Struct, frozen=True, kw_only=True):
             description="The engine keeps at most this much of a container's log, in two files; 0: the engine's own setting, whose usual log driver loses bytes that are no text."
         ),
     ] = 64
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` when only a part of what TLS needs is given."""
+        if self.tls_cert and not self.tls_ca:
+            raise ValueError("tls_cert is given without tls_ca, which turns TLS on")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key belong together; one of them is missing")

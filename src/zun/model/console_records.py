@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is kept of a console that may be opened."""
+"""What the store holds of consoles; written by services."""
 
 import msgspec
 
