@@ -166,7 +166,8 @@ def _watch(arguments: argparse.Namespace) -> int:
     """Become the watchdog: an interpreter with nothing loaded but that one file."""
     from zun.agent import watchdog  # noqa: PLC0415
 
-    os.execv(sys.executable, [sys.executable, "-I", "-S", watchdog.__file__, str(arguments.state_dir.absolute())])  # noqa: S606
+    command = [sys.executable, "-I", "-S", watchdog.__file__, str(arguments.state_dir.absolute()), "--stay"]
+    os.execv(sys.executable, command)  # noqa: S606
 
 
 def _print_sample(_: argparse.Namespace) -> int:

@@ -345,17 +345,3 @@ async def test_switching_healing_on_counts_once_the_node_has_said_so(cloud: Clou
 def _is_guarded(cloud: Cloud, uuid: str) -> bool:
     seen = cloud.entry(uuid).seen()
     return seen is not None and seen.guarded and seen.state is SeenState.RUNNING
-
-
-async def test_what_is_deleted_while_it_is_made_elsewhere_is_not_made_again(cloud: Cloud) -> None:
-    uuid = await cloud.create()
-    home = await cloud.running(uuid)
-    for machine in cloud.machines.values():
-        machine.engine.faults.delay("create", 20.0)
-    await cloud.drain(home)
-    await cloud.until(lambda: cloud.node_of(uuid) != home, "it moves")
-    await cloud.pass_time(5)
-    await cloud.delete(uuid)
-    await cloud.until(lambda: cloud.view.container(uuid) is None, "its records go", seconds=60)
-    await cloud.pass_time(60)
-    assert cloud.objects()[uuid] == 0

@@ -2,6 +2,7 @@
 """The watchdog with real processes: of its own, and of containers of a real engine whose agent is dead, frozen or restarted."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,9 +15,11 @@ import pytest
 
 from support import docker_engine
 from support.roles import Cluster, Role, cluster, create, running, shown, watchdog_pid
-from support.service import eventually
+from support.service import ZUND, eventually
 from zun.agent import watchdog
+from zun.agent.alone import hold_alone
 from zun.model import moving
+from zun.model.errors import Unavailable
 
 DELAY = 8
 CONTROL = f"[controller]\nheal_delay_seconds = {DELAY}\nlease_ttl_seconds = 3\n"
@@ -105,6 +108,49 @@ def test_there_is_one_a_state_directory_and_it_ends_with_it(tmp_path: Path) -> N
         for path in sorted((tmp_path / watchdog.DIRECTORY).iterdir()):
             path.rmdir() if path.is_dir() else path.unlink()
         assert first.wait(20) == 0
+
+
+def test_it_has_nothing_to_do_when_no_agent_works_and_nothing_of_what_it_knows_runs(
+    tmp_path: Path, sleeper: "subprocess.Popen[bytes]"
+) -> None:
+    boot = watchdog.boot_id()
+    written(tmp_path, boot=boot, renewed=1000.0, pid=sleeper.pid, started=watchdog.start_of(sleeper.pid))
+    assert not watchdog.is_idle(str(tmp_path), boot, 1001.0)  # it may have to stop that one soon
+    assert not watchdog.is_idle(str(tmp_path), boot, 2000.0)
+    sleeper.kill()
+    sleeper.wait(10)
+    assert watchdog.is_idle(str(tmp_path), boot, 2000.0)
+    lock = hold_alone(tmp_path)
+    assert not watchdog.is_idle(str(tmp_path), boot, 2000.0)
+    os.close(lock)
+    assert watchdog.is_idle(str(tmp_path), boot, 2000.0)
+
+
+def test_two_agents_cannot_work_with_one_state_directory(tmp_path: Path) -> None:
+    lock = hold_alone(tmp_path)
+    with pytest.raises(Unavailable, match="Another agent works with"):
+        hold_alone(tmp_path)
+    os.close(lock)
+    os.close(hold_alone(tmp_path))
+
+
+def test_an_operators_watchdog_takes_over_and_stays(tmp_path: Path) -> None:
+    by_path = [sys.executable, "-I", "-S", watchdog.__file__, str(tmp_path)]
+    with subprocess.Popen(by_path) as first:
+        eventually(lambda: watchdog_pid(tmp_path) == first.pid, "it watches")
+        with subprocess.Popen([ZUND, "watchdog", "--state-dir", str(tmp_path)]) as second:
+            first.terminate()
+            first.wait(10)
+            eventually(lambda: watchdog_pid(tmp_path) == second.pid, "the other one watches")
+            second.terminate()
+            second.wait(10)
+
+
+def test_a_state_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    done = subprocess.run([ZUND, "watchdog", "--state-dir", str(missing)], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert f"there is no state directory {missing}" in done.stderr
 
 
 class House:

@@ -89,7 +89,7 @@ class Unasked:
         except ZunError as error:
             _log.warning("container %s: making what was on node %s: %s", memory.uuid, resume.origin, error)
             result.message, result.error_code, result.error_status = error.message, error.code, error.http_status
-            if memory.handle:
+            if memory.handle or not job.spec.auto_heal:
                 memory.observation.error = error.message
             else:
                 memory.ran = resume.run

@@ -10,7 +10,7 @@ anyway. The agent writes files below `<state-dir>/watchdog/`, which this file al
     lock              held as long as a watchdog runs; its pid
 
 It ends when there is nothing to do any more: no agent works with the state directory, and of what it was told nothing runs; or when the
-directory is gone.
+directory is gone. One that an operator started (`zund watchdog`, `--stay`) ends with the directory only.
 """
 
 import fcntl
@@ -225,10 +225,12 @@ def _is_free(path: str) -> bool:
     return True
 
 
-def _lock(directory: str) -> int:
-    """The lock's descriptor, or −1 when another watchdog has it, and not just because it is about to end."""
+def _lock(directory: str, *, stay: bool) -> int:
+    """The lock's descriptor, or −1 when another watchdog has it, and not just because it is about to end. Who stays waits for it."""
     descriptor = os.open(f"{directory}/{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    for _ in range(_TRIES):
+    tries = 0
+    while stay or tries < _TRIES:
+        tries += 1
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -258,15 +260,15 @@ def _hard_to_kill() -> None:
         return
 
 
-def main(state_dir: str) -> int:
-    """Watch until there is nothing to do. Ends soon when another one watches already."""
+def main(state_dir: str, *, stay: bool = False) -> int:
+    """Watch until there is nothing to do. Ends soon when another one watches already. With `stay`, both are waited out."""
     if not os.path.isdir(state_dir):  # noqa: PTH112 - pathlib is large
         _say(f"there is no state directory {state_dir}; give the one of the node with --state-dir")
         return 1
     directory = f"{state_dir}/{DIRECTORY}"
     for path in (directory, f"{directory}/{GUARDED}", f"{directory}/{KILLED}"):
         os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103 - pathlib is large
-    lock = _lock(directory)
+    lock = _lock(directory, stay=stay)
     if lock < 0:
         return 0
     _hard_to_kill()
@@ -277,7 +279,7 @@ def main(state_dir: str) -> int:
         look(directory, boot, boot_time(), said)
         time.sleep(PERIOD_SECONDS)
         looks += 1
-        if looks % _LOOKS_BEFORE_IDLE == 0 and is_idle(state_dir, boot, boot_time()):
+        if not stay and looks % _LOOKS_BEFORE_IDLE == 0 and is_idle(state_dir, boot, boot_time()):
             return 0
     return 0
 
@@ -292,4 +294,4 @@ def detach() -> None:
 if __name__ == "__main__":
     if "--detach" in sys.argv[2:]:
         detach()
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], stay="--stay" in sys.argv[2:]))
