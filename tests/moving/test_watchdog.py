@@ -148,7 +148,9 @@ def test_an_operators_watchdog_takes_over_and_stays(tmp_path: Path) -> None:
 
 def test_a_state_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
-    done = subprocess.run([ZUND, "watchdog", "--state-dir", str(missing)], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [ZUND, "watchdog", "--state-dir", str(missing)], capture_output=True, text=True, timeout=30, check=False
+    )
     assert done.returncode == 1
     assert f"there is no state directory {missing}" in done.stderr
 
