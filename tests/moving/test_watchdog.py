@@ -179,8 +179,8 @@ class House:
         """The engine's objects of a container, as that node made them."""
         labels = [f"io.zun.uuid={uuid}", f"io.zun.owner={self.owner(node)}"]
         _, said = docker_engine.call("GET", "/containers/json", all="1", filters=json.dumps({"label": labels}))
-        inspected = [docker_engine.call("GET", f"/containers/{one['Id']}/json")[1] for one in json.loads(said)]
-        return [json.loads(one) for one in inspected]
+        inspected = [docker_engine.call("GET", f"/containers/{one['Id']}/json") for one in json.loads(said)]
+        return [json.loads(told) for status, told in inspected if status == httpx.codes.OK]  # the others just went
 
     def runs(self, uuid: str, node: str) -> bool:
         """Whether it runs there, as the engine knows it."""
