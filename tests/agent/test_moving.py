@@ -173,3 +173,22 @@ async def test_a_guarded_container_is_told_to_the_watchdog_before_its_first_star
     written = (world.state_dir / "watchdog" / "guarded" / C1).read_text().split()
     assert written == ["boot-1", world.only().handle, "0", "0", "60"]
     assert (world.state_dir / "watchdog" / "renewed").read_text().split()[0] == "boot-1"
+
+
+async def test_a_commit_that_an_order_cuts_short_says_so_of_its_image(world: World) -> None:
+    await world.start()
+    entry = inbox(C1, *run_intents())
+    await world.wish(entry)
+    await world.until(SeenState.RUNNING)
+    world.engine.faults.delay("commit", 60.0)
+    await world.ask(intent(3, Verb.COMMIT, repository="mine", tag="v1", image_uuid=uuid_of(9)))
+    await world.settle(5)
+    await world.wish(order(entry))
+    await world.until(SeenState.GONE)
+    await world.settle(2)
+    image = await world.image_seen(uuid_of(9))
+    assert image is not None
+    assert (image.state, image.error.partition(";")[0]) == (
+        "error",
+        "The container was moved to another node during the commit",
+    )

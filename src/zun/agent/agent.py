@@ -213,6 +213,7 @@ class Agent:
         self._heard_at = self._clock.monotonic()
         if lease and self._touch.lease:
             _log.warning("the node may have been taken for lost; nothing is started before its inbox was read anew")
+            self._fencing.look()
             self._supervisor.doubt_all()
         self._touch.renewed(asked_at, lease)
         await self._guards.renewed(asked_at)

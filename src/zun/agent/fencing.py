@@ -24,18 +24,25 @@ class Fencing:
         self._touch = touch
         self._clock = clock
         self._stopping: set[str] = set()
+        self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> NoReturn:
         """Look until cancelled."""
         async with asyncio.TaskGroup() as group:
+            self._group = group
             while True:
-                left = [(self._touch.left(delay), worker) for worker, delay in self._supervisor.guarded()]
-                for seconds, worker in left:
-                    if seconds <= 0 and worker.memory.uuid not in self._stopping:
-                        self._stopping.add(worker.memory.uuid)
-                        group.create_task(self._stop(worker), name=f"stopping {worker.memory.uuid}")
-                await self._clock.sleep(_pause(min((seconds for seconds, _ in left), default=_LOOK_SECONDS)))
+                await self._clock.sleep(_pause(self.look()))
         raise AssertionError("only cancellation ends it")
+
+    def look(self) -> float:
+        """Begin to stop what is overdue; returns how long until the next is (seconds). Ask it before a new lease counts: what should have
+        stopped meanwhile must not go on because the node is in touch again."""
+        left = [(self._touch.left(delay), worker) for worker, delay in self._supervisor.guarded()]
+        for seconds, worker in left:
+            if seconds <= 0 and worker.memory.uuid not in self._stopping and self._group is not None:
+                self._stopping.add(worker.memory.uuid)
+                self._group.create_task(self._stop(worker), name=f"stopping {worker.memory.uuid}")
+        return min((seconds for seconds, _ in left), default=_LOOK_SECONDS)
 
     async def _stop(self, worker: Worker) -> None:
         try:

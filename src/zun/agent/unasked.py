@@ -5,6 +5,7 @@ import logging
 
 from zun.agent.memory import ALIVE, Memory
 from zun.agent.observing import plan_heal, plan_restart
+from zun.agent.operations.commit import tell_image
 from zun.agent.operations.delete import erase
 from zun.agent.operations.job import Job
 from zun.agent.operations.making import make
@@ -14,7 +15,7 @@ from zun.agent.plan import Kind
 from zun.agent.tools import Tools
 from zun.model.errors import NotFound, ZunError
 from zun.model.moving import Resume
-from zun.model.records import ActionResult, SeenState
+from zun.model.records import ActionResult, SeenState, Verb
 from zun.telemetry.metrics import HEALS, RESTARTS
 
 _log = logging.getLogger(__name__)
@@ -109,6 +110,11 @@ class Unasked:
             memory.observation.error = error.message
             self._tools.reporter.observe(memory.observation)
             raise
+        if memory.begun is not None and memory.begun.verb is Verb.COMMIT:
+            cut = Job(self._tools, job.wanted, memory, intent=memory.begun)
+            tell_image(
+                cut, "error", error="The container was moved to another node during the commit; commit it again."
+            )
         memory.begun = memory.open = memory.resume = None
         memory.observation.ran, memory.observation.error, memory.observation.doing = ran, "", 0
 

@@ -26,6 +26,7 @@ class Nodes:
         self._by_name: list[NodeEntry] | None = None
         self._seen_differently = seen_differently
         self._now = now
+        self._calm_at = 0.0
         self.counted = 0
         """How many nodes are registered and not declared down."""
         self.gone = 0
@@ -54,7 +55,9 @@ class Nodes:
         if node.alive:
             return None
         forced = node.record is not None and node.record.forced_down
-        return Away(node.lost_at, forced, self.held_back)
+        # After too many were gone, who is still away is given the whole delay again (zun.controllers.nodes.patience).
+        since = node.lost_at if node.lost_at is None or forced else max(node.lost_at, self._calm_at)
+        return Away(since, forced, self.held_back)
 
     def held(self) -> Iterator[tuple[str, int]]:
         """Every key with its revision."""
@@ -116,6 +119,7 @@ class Nodes:
         if node.alive != was_alive:
             changes += self._differs(node, at)
         if self.held_back != was_held_back:
+            self._calm_at = self._now() if was_held_back else self._calm_at
             for other in self._entries.values():
                 if not other.alive and other is not node:
                     changes += self._differs(other, at)
