@@ -97,6 +97,13 @@ def _add_roles(commands: Any) -> None:
     _has_figures(compute)
     compute.set_defaults(run=_run_role, role="compute")
 
+    watchdog = commands.add_parser(
+        "watchdog",
+        help="stop this node's containers when it is out of touch and its agent cannot; `compute` starts one",
+    )
+    watchdog.add_argument("--state-dir", type=Path, default=default_state_dir(), help="default: %(default)s")
+    watchdog.set_defaults(run=_watch)
+
 
 def _listens(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", metavar="HOST:PORT", help="where the API listens (default 127.0.0.1:9517)")
@@ -153,6 +160,14 @@ def _run_role(arguments: argparse.Namespace) -> int:
         return life.run(settings, role.build)
     finally:
         gc.enable()
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    """Become the watchdog: an interpreter with nothing loaded but that one file."""
+    from zun.agent import watchdog  # noqa: PLC0415
+
+    command = [sys.executable, "-I", "-S", watchdog.__file__, str(arguments.state_dir.absolute()), "--stay"]
+    os.execv(sys.executable, command)  # noqa: S606
 
 
 def _print_sample(_: argparse.Namespace) -> int:

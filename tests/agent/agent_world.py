@@ -2,7 +2,6 @@
 """The world around an agent under test: store, engine, clock; and what a user and the control plane do in it."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import msgspec
 from agent_crashes import Crashes
 from agent_records import C1, NODE
 
+from support.virtual_time import LoopClock, at_once
 from zun.agent.agent import Agent
 from zun.agent.identity import load_identity
 from zun.agent.options import AgentOptions
@@ -23,29 +23,6 @@ from zun.store.memory import MemoryStore
 from zun.store.nodelink_store import StoreNodeLink
 
 OWNER = "owner-1"
-
-
-class LoopClock:
-    """The event loop's (virtual) time. As on a real machine, no two looks at the wall clock show the same."""
-
-    def __init__(self) -> None:
-        self._looks = 0
-
-    def now(self) -> float:
-        self._looks += 1
-        return 1_700_000_000.0 + asyncio.get_running_loop().time() + self._looks * 1e-6
-
-    def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
-async def at_once(work: Callable[[], None]) -> None:
-    """Disk work without a thread: threads know no virtual time."""
-    await asyncio.sleep(0)
-    work()
 
 
 class World:
@@ -80,6 +57,7 @@ class World:
             options=self.options,
             state_dir=self.state_dir,
             run_blocking=at_once if self.crashes is None else self.crashes.disk(at_once),
+            boottime=self.clock.monotonic,
         )
 
     async def start(self, **options: object) -> Agent:

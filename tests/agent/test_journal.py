@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from agent_records import C1, uuid_of
-from agent_world import at_once
 
+from support.virtual_time import at_once
 from zun.agent.journal import REWRITE_BYTES, Journal, open_journal, read_journal
 from zun.agent.memory import fresh
 from zun.model.errors import Unavailable

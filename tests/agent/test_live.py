@@ -5,8 +5,9 @@ import asyncio
 
 import pytest
 from agent_records import C1, inbox, intent, run_intents, uuid_of
-from agent_world import LoopClock, World
+from agent_world import World
 
+from support.virtual_time import LoopClock
 from zun.agent.live import AgentLive
 from zun.agent.sessions import ExecSessions
 from zun.drivers.runtime.types import ExecRequest, LogQuery

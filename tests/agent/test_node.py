@@ -11,6 +11,7 @@ from zun.agent.fingerprinting import dedicated_cpus
 from zun.agent.identity import load_identity
 from zun.agent.request import volume_name
 from zun.model.errors import Internal, Invalid
+from zun.model.moving import AliveRecord
 from zun.model.records import NodeInfo, SeenState, Verb
 from zun.store import codec, keys
 
@@ -44,6 +45,31 @@ async def test_a_node_is_alive_while_its_agent_is(world: World) -> None:
     await world.start()
     await world.settle(100)
     assert await world.store.get(keys.node_alive(NODE)) is not None
+
+
+async def test_a_stopped_agent_counts_as_alive_for_the_grace_it_announced(world: World) -> None:
+    await world.start(restart_grace_seconds=60)
+    await world.stop()
+    found = await world.store.get(keys.node_alive(NODE))
+    assert found is not None
+    assert codec.decode(AliveRecord, found.value).restarting
+    await world.settle(59)
+    assert await world.store.get(keys.node_alive(NODE)) is not None
+    await world.settle(2)
+    assert await world.store.get(keys.node_alive(NODE)) is None
+
+
+async def test_a_restarted_agent_takes_the_place_of_what_it_announced(world: World) -> None:
+    await world.start(restart_grace_seconds=60)
+    await world.restart()
+    await world.settle(200)
+    found = await world.store.get(keys.node_alive(NODE))
+    assert found is not None
+    assert not codec.decode(AliveRecord, found.value).restarting
+
+
+async def test_without_a_grace_a_stopped_agent_says_goodbye(world: World) -> None:
+    await world.start(restart_grace_seconds=0)
     await world.stop()
     assert await world.store.get(keys.node_alive(NODE)) is None
 

@@ -48,6 +48,7 @@ def a_loop(world: World, **options: object) -> SchedulingLoop:
         master_key=MASTER,
         options=SchedulerOptions(**options),
         rng=random.Random(3),
+        heal_delay_seconds=60.0,
     )
 
 

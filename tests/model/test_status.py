@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.records import record as a_record
+from support.records import spec as a_spec
+from zun.model.moving import Leaving, LeavingKind, Resume
 from zun.model.records import ContainerRecord, Intent, Observation, Place, PlaceFailure, SeenState, Verb
 from zun.model.states import Status, TaskState
-from zun.model.status import derive_status, pending_intents
+from zun.model.status import Away, derive_status, pending_intents
 
 VERBS = st.sampled_from([verb for verb in Verb if verb is not Verb.DELETE])
 
@@ -24,13 +26,41 @@ def wishes(draw: st.DrawFn, *, deleting: bool | None = None) -> ContainerRecord:
     return msgspec.structs.replace(a_record(), intents=intents, seq=seq)
 
 
+resumes = st.builds(
+    Resume,
+    origin=st.just("n0"),
+    kind=st.sampled_from(LeavingKind),
+    request_id=st.just("req-move"),
+    at=st.just(1.0),
+    intent_done=st.integers(0, 9),
+)
+departures = st.builds(
+    Leaving,
+    kind=st.sampled_from(LeavingKind),
+    at=st.just(1.0),
+    request_id=st.just("req-move"),
+    lost_life=st.none() | st.just(7),
+    order=st.none() | resumes,
+)
+
+
 @st.composite
 def places(draw: st.DrawFn) -> Place | None:
     if draw(st.integers(0, 3)) == 0:
         return None
     if draw(st.booleans()):
         refused = draw(st.dictionaries(st.integers(1, 8), st.just("no room"), max_size=2))
-        return Place("u", "n1", draw(st.integers(1, 3)), 1.0, resize_refused=refused)
+        return Place(
+            "u",
+            "n1",
+            draw(st.integers(1, 3)),
+            1.0,
+            resize_refused=refused,
+            leaving=draw(st.none() | departures),
+            resume=draw(st.none() | resumes),
+            heal_delay_seconds=draw(st.sampled_from([None, 60.0])),
+            failure=draw(st.none() | st.just(PlaceFailure("no hosts", "3 of 4 nodes: full.", 1.0, 1))),
+        )
     return Place("u", "", 0, 1.0, failure=PlaceFailure("no hosts", "0 of 0", 1.0, draw(st.integers(0, 9))))
 
 
@@ -122,3 +152,41 @@ def test_a_pull_is_shown_while_it_creates() -> None:
     seen = Observation("u", 1, SeenState.ABSENT, pulling=True)
     derived = derive_status(record, Place("u", "n1", 1, 1.0), seen, node_alive=True)
     assert (derived.status, derived.task_state) == (Status.CREATING, TaskState.IMAGE_PULLING)
+
+
+def lost(away: Away, **fields: object) -> str | None:
+    """What the owner of a container that heals reads while its node is away."""
+    record = msgspec.structs.replace(a_record(), spec=a_spec(auto_heal=True))
+    place = msgspec.structs.replace(Place("u", "n1", 1, 1.0, heal_delay_seconds=60.0), **fields)
+    return derive_status(record, place, None, node_alive=False, away=away).reason
+
+
+def test_a_container_on_its_way_says_what_happens() -> None:
+    noon = 1_700_049_600.0
+    assert lost(Away(since=noon)) == (
+        "Node n1 is lost; the container moves to another at 12:01:00 UTC or soon after, unless it returns."
+    )
+    assert lost(Away()) == "Node n1 is lost; the container moves to another when it was away for 60 seconds."
+    assert lost(Away(held_back=True)) == (
+        "Node n1 is lost, and so many others are that nothing moves until some return."
+    )
+    assert lost(Away(forced=True, held_back=True, since=noon)) == (
+        "Node n1 was declared down; the container moves to another at 12:01:00 UTC or soon after, unless it returns."
+    )
+    full = PlaceFailure("", "3 of 4 nodes: not enough memory.", 1.0, 1)
+    assert lost(Away(since=noon), failure=full) == (
+        "Node n1 is lost, and no other can have the container: 3 of 4 nodes: not enough memory."
+    )
+    leaving = Leaving(LeavingKind.LOST, 1.0, "req-move", lost_life=3)
+    assert lost(Away(since=noon), leaving=leaving) == "Node n1 is lost; the container moves to another now."
+    assert lost(Away(since=noon), heal_delay_seconds=None) == "Node n1 does not report; its containers may still run."
+
+
+def test_while_it_is_made_elsewhere_it_is_rebuilding_and_says_from_where_it_comes() -> None:
+    resume = Resume("n0", LeavingKind.LOST, "req-move", 1.0, run=True)
+    place = Place("u", "n1", 2, 1.0, resume=resume)
+    derived = derive_status(a_record(), place, None, node_alive=True)
+    assert (derived.status, derived.task_state) == (Status.REBUILDING, TaskState.REBUILDING)
+    assert derived.reason == "Node n0 is lost; it is made on n1."
+    running = Observation("u", 2, SeenState.RUNNING)
+    assert derive_status(a_record(), place, running, node_alive=True).status is Status.RUNNING

@@ -9,16 +9,8 @@ from support.world import World
 from zun.base.ids import new_uuid
 from zun.model.container import NetRequest
 from zun.model.errors import Conflict, Denied, Invalid, NotFound, Unsupported
-from zun.model.records import (
-    MAX_PENDING_INTENTS,
-    ActionRecord,
-    Address,
-    ImageSource,
-    Inbox,
-    RegistryRecord,
-    SeenState,
-    Verb,
-)
+from zun.model.records import MAX_PENDING_INTENTS, ActionRecord, Address, ImageSource, Inbox, SeenState, Verb
+from zun.model.registry import RegistryRecord
 from zun.model.states import Status
 from zun.store import codec, keys
 from zun.store.view import ContainerEntry

@@ -8,7 +8,8 @@ from support.world import World
 from zun.base.ids import new_uuid
 from zun.model.container import HealthCheck, Mount, NetRequest, RestartPolicy
 from zun.model.errors import Conflict, Denied, Invalid, NotFound, Unavailable, Unsupported, ZunError
-from zun.model.records import ActionRecord, RegistryRecord, Usage, Verb
+from zun.model.records import ActionRecord, Usage, Verb
+from zun.model.registry import RegistryRecord
 from zun.model.states import Status
 from zun.services.containers import ContainerService
 from zun.services.options import ContainerOptions

@@ -19,10 +19,10 @@ from zun.model.records import (
     NodeRecord,
     Observation,
     Place,
-    RegistryRecord,
     SeenState,
     Usage,
 )
+from zun.model.registry import RegistryRecord
 from zun.model.states import Status
 from zun.store import codec, keys
 from zun.store.interface import Delete, Put

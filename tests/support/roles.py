@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from support import docker_engine
 from support.etcd_cluster import EtcdCluster
 from support.etcd_server import EtcdServer
 from support.service import READY_SECONDS, STOP_SECONDS, ZUND, eventually
@@ -44,6 +45,11 @@ class Role:
     def pid(self) -> int:
         """Of the process that runs."""
         return self._running().pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not ended since."""
+        return self._process is not None
 
     def start(self) -> None:
         """Start it and wait until it says that it is ready."""
@@ -166,8 +172,10 @@ class Cluster:
         return self._role("controller", name, self._directory / "control", settings)
 
     def compute(self, name: str, settings: str = "", *, runtime: str = "fake") -> Role:
-        """A node, not started yet."""
-        return self._role("compute", name, self._directory / name, settings, "--runtime", runtime, "--node-name", name)
+        """A node, not started yet. Its watchdog is ended with the cluster, since it outlives the node's process; so are its containers."""
+        state_dir = self._directory / name
+        self._stack.callback(_leave_nothing, state_dir, runtime)
+        return self._role("compute", name, state_dir, settings, "--runtime", runtime, "--node-name", name)
 
     def _role(self, role: str, name: str, state_dir: Path, settings: str, *arguments: str) -> Role:
         made = Role(role, name, state_dir, self._with_store(settings), *arguments)
@@ -182,6 +190,22 @@ class Cluster:
             if (file := getattr(self._options, name))
         ]
         return "\n".join([*lines, f"{_NO_QUOTA}{settings}"])
+
+
+def watchdog_pid(state_dir: Path) -> int:
+    """The process that watches a node's state directory; 0 when none ever did."""
+    lock = state_dir / "watchdog" / "lock"
+    return int(lock.read_text() or 0) if lock.exists() else 0
+
+
+def _leave_nothing(state_dir: Path, runtime: str) -> None:
+    pid = watchdog_pid(state_dir)
+    command = Path(f"/proc/{pid}/cmdline")
+    if pid and command.exists() and str(state_dir) in command.read_text():
+        os.kill(pid, signal.SIGKILL)
+    identity = state_dir / "node.json"
+    if runtime == "docker" and identity.exists():
+        docker_engine.remove_owned(str(json.loads(identity.read_text())["owner"]))
 
 
 @contextmanager

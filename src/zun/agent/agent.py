@@ -6,15 +6,17 @@ A planned stop, and any crash, leaves the containers running; the next life find
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 from zun.agent.blocking import RunBlocking, in_thread
 from zun.agent.describing import Describing
 from zun.agent.engine import Engine
+from zun.agent.fencing import Fencing
 from zun.agent.files import Files
 from zun.agent.fingerprinting import NOWHERE, About, Endpoint, node_info
+from zun.agent.guards import Guards
 from zun.agent.identity import NodeIdentity
 from zun.agent.image_wishes import ImageWishes
 from zun.agent.images import Images
@@ -28,6 +30,8 @@ from zun.agent.reporter import Reporter
 from zun.agent.sessions import ExecSessions
 from zun.agent.supervisor import Supervisor
 from zun.agent.tools import Tools
+from zun.agent.touch import Touch, boot_time
+from zun.agent.waiting import first_of
 from zun.agent.watching import Watching
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
@@ -42,6 +46,9 @@ from zun.telemetry.metrics import HEARTBEAT_AGE, NODE_CONTAINERS, REPORTS_WAITIN
 from zun.telemetry.tracing import NO_TRACER, Tracer
 
 _log = logging.getLogger(__name__)
+
+_HEARTBEAT_SECONDS = 1.0
+"""A heartbeat is given up after the interval between two, but not sooner than this."""
 
 LAST_WORDS_SECONDS = 5.0
 """A planned stop spends at most so long on telling what it still knows."""
@@ -65,6 +72,7 @@ class Agent:
         endpoint: Endpoint = NOWHERE,
         meter: Meter = NO_METER,
         tracer: Tracer = NO_TRACER,
+        boottime: Callable[[], float] = boot_time,
     ) -> None:
         self._link = link
         self._clock = clock
@@ -75,6 +83,8 @@ class Agent:
         self._journal, self._memories = _open(state_dir, run_blocking)
         self._files = Files(state_dir, key, link, clock, run_blocking=run_blocking)
         self._reporter = Reporter(link, self._journal, clock)
+        self._guards = Guards(state_dir, boot_id, run_blocking=run_blocking)
+        self._touch = Touch(boottime, self._guards.former())
         tools = Tools(
             engine=self._engine,
             images=self._images,
@@ -86,9 +96,12 @@ class Agent:
             options=options,
             meter=meter,
             tracer=tracer,
+            touch=self._touch,
+            guards=self._guards,
         )
         self._supervisor = Supervisor(tools, self._in_use)
         self._image_wishes = ImageWishes(self._images, self._reporter, clock)
+        self._fencing = Fencing(self._supervisor, self._touch, clock)
         self._watching = Watching(runtime, self._engine, self._supervisor, clock, sync_seconds=options.sync_seconds)
         sessions = ExecSessions(clock, limit=options.exec_sessions, idle_seconds=options.exec_idle_seconds)
         self.live = AgentLive(
@@ -115,6 +128,7 @@ class Agent:
                 group.create_task(self._images.run(), name="images")
                 group.create_task(self._image_wishes.run(), name="image wishes")
                 group.create_task(self._supervisor.run(), name="supervisor")
+                group.create_task(self._fencing.run(), name="fencing")
                 group.create_task(self._heartbeats(), name="heartbeats")
                 group.create_task(self._live_on(group), name="inbox")
         finally:
@@ -131,26 +145,41 @@ class Agent:
         fingerprint = await patiently("asking the engine", self._clock, self._engine.fingerprint)
         await patiently("publishing the node", self._clock, lambda: self._publish(fingerprint))
         group.create_task(self._publishing(fingerprint), name="publishing")
+        lease = await self._touch.newer_lease(0)
         failures = 0
         while True:
             try:
                 async with self._link.inbox() as batches:
                     failures = 0
-                    await self._follow(batches, remembered, group)
+                    lease = await self._follow(batches, lease, remembered, group)
+                continue
             except (Unavailable, Timeout) as error:
                 _log.warning("following the inbox: %s", error)
             await self._clock.sleep(_RETRY.delay(failures))
             failures += 1
 
     async def _follow(
-        self, batches: AsyncIterator[InboxBatch], remembered: Remembered, group: asyncio.TaskGroup
-    ) -> None:
-        async for batch in batches:
-            if self._ready.is_set():
-                self._supervisor.apply(batch)
-                self._image_wishes.apply(batch)
-            else:
-                await self._recover(batch, remembered, group)
+        self, batches: AsyncIterator[InboxBatch], lease: int, remembered: Remembered, group: asyncio.TaskGroup
+    ) -> int:
+        """Take the inbox in, first whole and then its changes, until another lease had to be taken; returns that one."""
+        relet = asyncio.ensure_future(self._touch.newer_lease(lease))
+        try:
+            while (batch := await first_of(anext(batches), relet)) is not None:
+                if not self._ready.is_set():
+                    await self._recover(batch, remembered, group)
+                else:
+                    self._supervisor.apply(batch)
+                    self._image_wishes.apply(batch)
+                if batch.snapshot and batch.revision >= lease:
+                    group.create_task(self._open_gate(lease), name="gate")
+            return relet.result()
+        finally:
+            relet.cancel()
+
+    async def _open_gate(self, lease: int) -> None:
+        """Everything that was in the inbox when the lease was taken is known; what is to be gone goes before anything is started."""
+        await self._supervisor.cleared()
+        self._touch.open(lease)
 
     async def _recover(self, first: InboxBatch, remembered: Remembered, group: asyncio.TaskGroup) -> None:
         engine = await patiently("listing containers", self._clock, self._engine.list)
@@ -162,20 +191,32 @@ class Agent:
         group.create_task(self._watching.run(), name="watching")
         self._ready.set()
         await clean_files(self._files, self._supervisor.known())
+        await self._guards.clean(self._supervisor.known())
 
     async def _heartbeats(self) -> NoReturn:
         failures = 0
         while True:
             try:
-                async with asyncio.timeout(self._options.heartbeat_seconds * 3):
-                    await self._link.heartbeat()
-                self._heard_at = self._clock.monotonic()
+                await self._heartbeat()
                 failures = 0
                 await self._clock.sleep(self._options.heartbeat_seconds)
             except (Unavailable, Timeout, TimeoutError) as error:
                 _log.warning("the heartbeat did not arrive: %s", error)
                 await self._clock.sleep(_RETRY.delay(failures))
                 failures += 1
+
+    async def _heartbeat(self) -> None:
+        """The node is in touch as of before the question was asked."""
+        asked_at = self._touch.now()
+        async with asyncio.timeout(max(_HEARTBEAT_SECONDS, self._options.heartbeat_seconds)):
+            lease = await self._link.heartbeat()
+        self._heard_at = self._clock.monotonic()
+        if lease and self._touch.lease:
+            _log.warning("the node may have been taken for lost; nothing is started before its inbox was read anew")
+            self._fencing.look()
+            self._supervisor.doubt_all()
+        self._touch.renewed(asked_at, lease)
+        await self._guards.renewed(asked_at)
 
     async def _publishing(self, told: Fingerprint) -> NoReturn:
         """Tell anew now and then as a sign of life, and at once when the engine offers something else (a network, a runtime)."""
@@ -209,9 +250,20 @@ class Agent:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self._reporter.drain()
                 await self._journal.flush()
-                await self._link.close()
+                await self._say_goodbye()
         except (Unavailable, TimeoutError) as error:
             _log.warning("the agent's last words were lost; its next life says them again: %s", error)
+
+    async def _say_goodbye(self) -> None:
+        """Somebody stopped the agent, most likely to start it again: until then the node counts as alive, and its containers go on."""
+        grace = self._options.restart_grace_seconds
+        if not grace:
+            await self._link.close()
+            return
+        asked_at = self._touch.now()
+        await self._link.announce_restart(grace)
+        self._touch.announced(asked_at, grace)
+        await self._guards.renewed(asked_at + grace)
 
 
 _RETRY = Backoff(first_seconds=0.2, cap_seconds=3.0)

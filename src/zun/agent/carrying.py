@@ -34,6 +34,8 @@ class Carrier:
         self._memory = memory
         self.cut_short: str | None = None
         """Set by who cancels the work on purpose: why."""
+        self.goes_on_elsewhere = False
+        """Set with it when another node is to carry the intent out: then it does not end here."""
 
     async def carry_out(self, wanted: Inbox, intent: Intent, *, resumed: bool) -> None:
         """Do it and tell the end. A failure is told too; nothing is raised but cancellation."""
@@ -61,7 +63,7 @@ class Carrier:
         except ZunError as failure:
             error = failure
         except asyncio.CancelledError:
-            if self.cut_short is None:
+            if self.cut_short is None or self.goes_on_elsewhere:
                 raise
             error = Conflict(f"The {intent.verb.value} was cut short: {self.cut_short}.")
             observation.pulling = False
@@ -100,11 +102,13 @@ class Carrier:
         )
 
     def interrupt(self, wanted: Inbox, intent: Intent) -> None:
-        """End what a crash cut off and nobody may repeat; say so."""
+        """End what a crash, or the loss of an earlier node, cut off and nobody may repeat; say so."""
         now = self._tools.clock.now()
+        moved = intent.n <= self._memory.moved_seq
+        cause = "the container was moved from another node" if moved else "the node's agent was restarted"
         tell_unbegun(self._tools, intent, CUT)
         error = Timeout(
-            f"Interrupted: the node's agent was restarted during this {intent.verb.value}. Whether it happened is not known, "
+            f"Interrupted: {cause} during this {intent.verb.value}. Whether it happened is not known, "
             "and it is not done again by itself; look at the container and repeat it if needed."
         )
         event = ActionEvent(event_name(intent.verb), intent.at, now, INTERRUPTED, error.message)

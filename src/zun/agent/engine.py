@@ -56,9 +56,14 @@ class Engine:
         """Make it, or find the one of that uuid and generation."""
         return await self._working("create a container", lambda: self._runtime.containers.create(request))
 
-    async def start(self, handle: str) -> None:
-        """Start it."""
-        await self._working("start a container", lambda: self._runtime.containers.start(handle))
+    async def start(self, handle: str, check: Callable[[], None] = lambda: None) -> None:
+        """Start it. `check` is asked each time just before, however long that waited for its turn; what it raises passes through."""
+
+        async def checked() -> None:
+            check()
+            await self._runtime.containers.start(handle)
+
+        await self._working("start a container", checked)
 
     async def stop(self, handle: str, grace_seconds: int) -> None:
         """Stop it; waits for its process up to the grace and the engine's own time."""

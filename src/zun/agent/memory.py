@@ -4,7 +4,8 @@
 import msgspec
 
 from zun.model.container import NetRequest
-from zun.model.records import ActionResult, Intent, Observation, SeenState
+from zun.model.moving import Resume
+from zun.model.records import ActionResult, Inbox, Intent, Observation, SeenState
 
 ALIVE = frozenset({SeenState.RUNNING, SeenState.PAUSED, SeenState.RESTARTING})
 """A container in one of these runs, as far as its owner is concerned."""
@@ -28,6 +29,13 @@ class Memory(msgspec.Struct, omit_defaults=True):
     networks: list[NetRequest] | None = None  # None: those of the spec
     open: ActionResult | None = None  # of a request whose later intents are not yet carried out
     results: list[ActionResult] = []  # finished, not yet known to have arrived
+    resume: Resume | None = None  # it was on another node and is not made here yet
+    moved_seq: int = 0  # intents up to this one may have been begun on another node
+    guarded: bool = (
+        False  # the node stops it when out of touch for too long; once so, so for ever: the control plane relies on it
+    )
+    fenced: bool = False  # it was stopped for that reason and is to run again
+    pid: int = 0  # of its process, as the engine told last
 
     @property
     def uuid(self) -> str:
@@ -47,6 +55,24 @@ class Memory(msgspec.Struct, omit_defaults=True):
 def fresh(uuid: str, generation: int) -> Memory:
     """What is known of a container nobody has made yet."""
     return Memory(Observation(uuid, generation, SeenState.ABSENT))
+
+
+def fresh_for(wanted: Inbox) -> Memory:
+    """The same for what the inbox wishes: one that was on another node goes on from there."""
+    memory = fresh(wanted.uuid, wanted.generation)
+    resume = wanted.resume
+    if resume is not None:
+        memory.resume, memory.moved_seq, memory.networks = resume, resume.seq, resume.networks
+        memory.observation.intent_done, memory.observation.networks = resume.intent_done, resume.networks
+    return memory
+
+
+def take_note_of_guard(memory: Memory, wanted: Inbox) -> bool:
+    """Whether the container became one that the node guards."""
+    if memory.guarded or wanted.absent or not wanted.spec.auto_heal or wanted.heal_delay_seconds is None:
+        return False
+    memory.guarded = memory.observation.guarded = True
+    return True
 
 
 def copy_observation(observation: Observation) -> Observation:

@@ -46,6 +46,7 @@ def take_in(memory: Memory, seen: Seen | None, spec: ContainerSpec | None, aroun
     observation.health = seen.health
     observation.addresses = list(seen.addresses)
     observation.ports = list(seen.ports)
+    memory.pid = seen.pid
     if seen.state is SeenState.EXITED:
         _ended(memory, seen, spec, around, now)
         return
@@ -67,6 +68,10 @@ def _ended(memory: Memory, seen: Seen, spec: ContainerSpec | None, around: Aroun
         return
     observation.reason = _why(seen)
     observation.state = SeenState.EXITED
+    healed = _why_healed(memory, before, rebooted=rebooted)
+    if healed:
+        observation.state, observation.reason, memory.due, memory.ran = SeenState.RESTARTING, healed, now, True
+        return
     well = around.options.restart_well_seconds
     ran_seconds = max(0.0, (seen.finished_at or now) - (seen.started_at or now))
     ended = Ended(
@@ -123,6 +128,19 @@ def plan_heal(memory: Memory, spec: ContainerSpec | None, around: Around, now: f
     memory.due = now + around.heal_waits.delay(attempt) if attempt is not None else None
     if attempt is None and auto_heal:
         memory.observation.reason = gave_up(memory.heals)
+
+
+def _why_healed(memory: Memory, before: SeenState, *, rebooted: bool) -> str:
+    """Why it is started again whatever its restart policy says; empty: it is not. Had its node been away a little longer, it ran elsewhere now."""
+    if not memory.ran and before not in ALIVE:
+        return ""
+    if memory.fenced:
+        return OUT_OF_TOUCH
+    return REBOOTED if rebooted and memory.guarded and not memory.user_stopped else ""
+
+
+REBOOTED = "Its machine was restarted; it is started again, since it heals."
+OUT_OF_TOUCH = "Stopped because its node lost touch with the control plane, which may have it run elsewhere; it is started again when that is settled."
 
 
 def _why(seen: Seen) -> str:

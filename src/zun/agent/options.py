@@ -56,6 +56,14 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(description="Interval of heartbeats; a node not heard of for 10 seconds counts as lost.", gt=0, le=4),
     ] = 3.0
+    restart_grace_seconds: Annotated[
+        int,
+        Meta(
+            description="An agent that is stopped on purpose announces its return: so long its node counts as alive. 0: it says goodbye.",
+            ge=0,
+            le=3600,
+        ),
+    ] = 60
     look_seconds: Annotated[
         float, Meta(description="Interval of looking whether the engine offers something else.", ge=1, le=3600)
     ] = 5.0

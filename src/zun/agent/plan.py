@@ -19,6 +19,8 @@ class Kind(Enum):
     LOOK = "look at the engine"
     PURGE = "remove what nobody wishes, then forget it"
     RENEW = "make room for a newer generation"
+    ERASE = "remove what is to be on another node"
+    RESUME = "make here what was on another node"
     CARRY_OUT = "carry an intent out"
     INTERRUPT = "end an intent that a crash cut off and that must not be repeated"
     RESTART = "start it again under its restart policy"
@@ -50,6 +52,8 @@ def next_step(wanted: Inbox | None, memory: Memory, now: float, *, unsure: bool 
         return Step(Kind.RENEW)
     if wanted.generation < observation.generation:
         return Step(Kind.REST)
+    if wanted.absent:
+        return Step(Kind.REST if observation.state is SeenState.GONE else Kind.ERASE)
     if memory.begun is not None:
         if memory.begun.verb in REPEATABLE:
             return Step(Kind.CARRY_OUT, memory.begun, resumed=True)
@@ -57,7 +61,11 @@ def next_step(wanted: Inbox | None, memory: Memory, now: float, *, unsure: bool 
     if unsure and memory.handle:
         return Step(Kind.LOOK)
     waiting = pending(wanted, memory)
+    if memory.resume is not None and not any(intent.verb is Verb.DELETE for intent in waiting):
+        return Step(Kind.RESUME)
     if waiting:
+        if waiting[0].n <= memory.moved_seq and waiting[0].verb not in REPEATABLE:
+            return Step(Kind.INTERRUPT, waiting[0])
         return Step(Kind.CARRY_OUT, waiting[0])
     return _by_itself(wanted.spec, memory, now, in_use=in_use)
 
@@ -87,9 +95,9 @@ def cuts_short(wanted: Inbox | None, memory: Memory, running: Step) -> str | Non
 
     A forced deletion cuts everything, a SIGKILL cuts the grace of a stop, any deletion cuts what nobody asked for.
     """
-    if running.kind in {Kind.PURGE, Kind.RENEW, Kind.INTERRUPT, Kind.LOOK}:
+    if running.kind in {Kind.PURGE, Kind.RENEW, Kind.ERASE, Kind.INTERRUPT, Kind.LOOK}:
         return None
-    if wanted is None or wanted.generation > memory.observation.generation:
+    if wanted is None or wanted.absent or wanted.generation > memory.observation.generation:
         return "the container is no longer wished here"
     after = running.intent.n if running.intent is not None else memory.observation.intent_done
     coming = [later for later in wanted.intents if later.n > after]

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from zun.agent.files import Files
-from zun.agent.memory import Memory, copy_observation, fresh
+from zun.agent.memory import Memory, copy_observation, fresh, fresh_for
 from zun.agent.supervisor import Supervisor
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
@@ -72,6 +72,7 @@ def reconcile(
     elif told is not None and told.generation == memory.observation.generation:
         _catch_up(memory, told)
     memory.observation.doing, memory.observation.pulling = 0, False
+    memory.guarded = memory.guarded or memory.observation.guarded
     for seen in objects:
         if seen.generation == memory.observation.generation:
             memory.observation.runtime_id = seen.handle
@@ -95,10 +96,13 @@ def _catch_up(memory: Memory, told: Observation) -> None:
 
 def _without_journal(uuid: str, wanted: Inbox | None, told: Observation | None, objects: list[Seen]) -> Memory:
     if told is not None:
-        return Memory(copy_observation(told))
+        memory = Memory(copy_observation(told), networks=told.networks)
+        if wanted is not None and told.state is SeenState.ABSENT and wanted.generation == told.generation:
+            memory.resume = wanted.resume
+        return memory
     generations = [seen.generation for seen in objects]
     if wanted is not None and (not generations or wanted.generation in generations):
-        return fresh(uuid, wanted.generation)
+        return fresh_for(wanted)
     return fresh(uuid, max(generations, default=0))
 
 

@@ -7,8 +7,9 @@ from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-from zun.agent.memory import Memory, fresh
+from zun.agent.memory import Memory, fresh_for
 from zun.agent.tools import Tools
+from zun.agent.waiting import Bell
 from zun.agent.worker import Worker
 from zun.drivers.runtime.types import RuntimeEvent, Seen
 from zun.model.errors import Conflict, NotFound, ZunError
@@ -28,6 +29,7 @@ class Supervisor:
         self._results: dict[str, list[str]] = {}
         self._aside: dict[str, Memory] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._progress = Bell(tools.clock)
         tools.reporter.delivered = self._delivered
 
     async def run(self) -> NoReturn:
@@ -62,7 +64,7 @@ class Supervisor:
             elif aside is not None:
                 self.adopt(aside, wanted)
             elif wanted is not None:
-                self._begin(fresh(uuid, wanted.generation), wanted)
+                self._begin(fresh_for(wanted), wanted)
         if batch.snapshot:
             for uuid, worker in self._workers.items():
                 if uuid not in batch.containers and uuid not in batch.damaged:
@@ -116,10 +118,20 @@ class Supervisor:
         for worker in self._workers.values():
             worker.engine_away()
 
+    def guarded(self) -> list[tuple[Worker, float]]:
+        """The containers that must not run when the node is out of touch for so long (seconds)."""
+        workers = [(worker, worker.guard_seconds) for worker in self._workers.values()]
+        return [(worker, delay) for worker, delay in workers if delay is not None]
+
+    async def cleared(self) -> None:
+        """Wait until nothing is left here of what is not, or no longer, to be here."""
+        while any(worker.clears_away for worker in self._workers.values()):
+            await self._progress.wait()
+
     def handle(self, uuid: str) -> str:
         """The engine's id of a container. Raises `NotFound` for one that is not here, `Conflict` for one without object."""
         worker = self._workers.get(uuid)
-        if worker is None or worker.wanted is None:
+        if worker is None or worker.wanted is None or worker.wanted.absent:
             raise NotFound(f"Container {uuid} is not on this node; look where it is.", code="container-not-found")
         if not worker.memory.handle:
             raise Conflict(f"Container {uuid} has nothing to talk to on its node yet; wait until it is created.")
@@ -137,6 +149,7 @@ class Supervisor:
         if self._group is None:
             raise AssertionError("containers are worked on while run() runs")
         worker = Worker(self._tools, memory, wanted, self._in_use)
+        worker.progressed = self._progress.ring
         self._workers[memory.uuid] = worker
         self._group.create_task(self._live(worker), name=f"container {memory.uuid}")
         return worker
@@ -146,6 +159,7 @@ class Supervisor:
         # No await since the worker saw that it is no longer wished: nothing came in between.
         self._workers.pop(worker.memory.uuid, None)
         self._results.pop(worker.memory.uuid, None)
+        self._progress.ring()
 
     def _delivered(self, uuid: str, request_ids: list[str]) -> None:
         """Results arrived: the journal need not keep them, and the control plane keeps only so many."""

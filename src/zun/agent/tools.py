@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from zun.agent.engine import Engine
 from zun.agent.files import Files
+from zun.agent.guards import Guards
 from zun.agent.images import Images
 from zun.agent.journal import Journal
 from zun.agent.observing import Around
 from zun.agent.options import AgentOptions
 from zun.agent.reporter import Reporter
+from zun.agent.touch import Touch
 from zun.base.clock import Clock
 from zun.telemetry.meter import NO_METER, Meter
 from zun.telemetry.tracing import NO_TRACER, Tracer
@@ -27,5 +29,7 @@ class Tools:
     around: Around
     clock: Clock
     options: AgentOptions
+    touch: Touch
+    guards: Guards
     meter: Meter = NO_METER
     tracer: Tracer = NO_TRACER

@@ -2,8 +2,12 @@
 """Waiting for "something happened, or it is time", on the clock that was handed in."""
 
 import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from zun.base.clock import Clock
+
+T = TypeVar("T")
 
 
 class Bell:
@@ -35,3 +39,16 @@ class Bell:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def first_of(wanted: Awaitable[T], instead: "asyncio.Future[int]") -> T | None:
+    """What is waited for; None when `instead` came before it, or together with it: then `wanted` is given up."""
+    waiting = asyncio.ensure_future(wanted)
+    try:
+        either: list[asyncio.Future[Any]] = [waiting, instead]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        return None if instead.done() else await waiting
+    finally:
+        if not waiting.done():
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)

@@ -8,21 +8,19 @@ from collections.abc import Callable
 import msgspec
 
 from zun.agent.carrying import Carrier
-from zun.agent.memory import Memory, fresh
-from zun.agent.observing import plan_heal, plan_restart, take_in
-from zun.agent.operations.delete import erase
-from zun.agent.operations.job import Job
-from zun.agent.operations.rebuild import heal
-from zun.agent.operations.start import run_object
+from zun.agent.guarding import Guarding
+from zun.agent.memory import ALIVE, Memory, fresh, fresh_for
+from zun.agent.observing import take_in
+from zun.agent.operations.job import Job, notice_watchdog
 from zun.agent.plan import Kind, Step, cuts_short, next_step
 from zun.agent.tools import Tools
+from zun.agent.unasked import Unasked
 from zun.agent.waiting import Bell
 from zun.base.backoff import Backoff
 from zun.base.request_scope import in_request
 from zun.drivers.runtime.types import RuntimeEvent
-from zun.model.errors import NotFound, ZunError
+from zun.model.errors import ZunError
 from zun.model.records import Inbox, SeenState
-from zun.telemetry.metrics import HEALS, RESTARTS
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +36,10 @@ class Worker:
         self._tools = tools
         self._in_use = in_use
         self._carrier = Carrier(tools, memory)
+        self._unasked = Unasked(tools, memory)
+        self._guarding = Guarding(tools, memory)
+        self.progressed: Callable[[], None] = lambda: None
+        """Called after every step."""
         self._bell = Bell(tools.clock)
         self._retry = Backoff(first_seconds=0.5, cap_seconds=30.0)
         self._failures = 0
@@ -50,6 +52,29 @@ class Worker:
         """Whether nothing is in work."""
         return self._running is None
 
+    @property
+    def guard_seconds(self) -> float | None:
+        """After so long out of touch it may be placed elsewhere; None: it is not guarded."""
+        return self._guarding.delay_seconds(self.wanted)
+
+    @property
+    def clears_away(self) -> bool:
+        """Whether something of it is still to go from this node before anything may be started there.
+
+        What the engine cannot remove, but does not run, is not waited for.
+        """
+        wanted, observation = self.wanted, self.memory.observation
+        if wanted is not None and not wanted.absent and wanted.generation <= observation.generation:
+            return False
+        if wanted is not None and wanted.absent and observation.state is SeenState.GONE:
+            return False
+        return not self._failures or observation.state in ALIVE or observation.state is SeenState.UNKNOWN
+
+    async def fence(self) -> None:
+        """Stop it, whatever is in work: the node is out of touch for too long."""
+        await self._guarding.fence()
+        self.doubt()
+
     def want(self, wanted: Inbox | None) -> None:
         """The inbox entry changed (None: it is gone)."""
         self.wanted = wanted
@@ -59,6 +84,7 @@ class Worker:
             why = cuts_short(wanted, self.memory, step)
             if why is not None:
                 self._carrier.cut_short = why
+                self._carrier.goes_on_elsewhere = wanted is not None and wanted.absent
                 task.cancel()
 
     def heard(self, event: RuntimeEvent) -> None:
@@ -81,7 +107,9 @@ class Worker:
     async def run(self) -> None:
         """Work until there is nothing left to know of the container."""
         while True:
+            await self._guarding.keep(self.wanted)
             step = self._next()
+            self.progressed()
             if step.kind is Kind.REST:
                 await self._rest(step)
                 continue
@@ -89,8 +117,9 @@ class Worker:
                 with in_request(step.intent.request_id if step.intent is not None else ""):
                     await self._attempt(step)
             except ZunError:
-                await self._bell.wait(self._retry.delay(self._failures))
                 self._failures += 1
+                self.progressed()
+                await self._bell.wait(self._retry.delay(self._failures - 1))
                 continue
             self._failures = 0
             if step.kind is Kind.PURGE and self.wanted is None:
@@ -157,54 +186,13 @@ class Worker:
         elif step.kind is Kind.INTERRUPT and step.intent is not None:
             self._carrier.interrupt(wanted, step.intent)
         else:
-            await self._unasked(step.kind, Job(self._tools, wanted, self.memory))
+            await self._unasked.do(step.kind, Job(self._tools, wanted, self.memory))
             self._seen()
-
-    async def _unasked(self, kind: Kind, job: Job) -> None:
-        if kind is Kind.RESTART:
-            await self._restart(job)
-        elif kind is Kind.HEAL:
-            await self._heal(job)
-        elif kind is Kind.CLEAR:
-            await erase(job)
-        self._tools.journal.write(self.memory)
-        self._tools.reporter.observe(self.memory.observation)
-
-    async def _restart(self, job: Job) -> None:
-        memory = self.memory
-        attempts = memory.attempts
-        memory.observation.restarts += 1
-        self._tools.meter.count(RESTARTS)
-        try:
-            await run_object(job)
-        except ZunError as error:
-            _log.warning("container %s: starting it again: %s", memory.uuid, error)
-            if isinstance(error, NotFound):
-                await job.look()
-            if memory.observation.state is SeenState.RESTARTING:
-                plan_restart(memory, attempts, self._tools.around, self._tools.clock.now())
-            if memory.handle:
-                memory.observation.reason = f"It could not be started again: {error.message}"
-
-    async def _heal(self, job: Job) -> None:
-        memory, now = self.memory, self._tools.clock.now()
-        memory.heals += 1
-        memory.healed_at = now
-        self._tools.meter.count(HEALS)
-        try:
-            await heal(job)
-        except ZunError as error:
-            _log.warning("container %s: making it again: %s", memory.uuid, error)
-            if memory.handle:
-                memory.observation.error = error.message
-                return
-            memory.observation.state = SeenState.MISSING
-            plan_heal(memory, job.spec, self._tools.around, self._tools.clock.now())
-            memory.observation.reason += f" The last try: {error.message}"
 
     async def _look(self, wanted: Inbox) -> None:
         looking_at = self._tools.clock.now()
         seen = await self._tools.engine.inspect(self.memory.handle)
+        await notice_watchdog(self._tools, self.memory, seen)
         before = self.memory.copy()
         take_in(self.memory, seen, wanted.spec, self._tools.around, looking_at)
         self._looked_at = looking_at
@@ -231,8 +219,7 @@ class Worker:
     async def _renew(self, wanted: Inbox) -> None:
         """The older generation's object goes before anything is made of the newer one."""
         await self._remove_all()
-        uuid = self.memory.uuid
-        _replace(self.memory, fresh(uuid, wanted.generation))
+        _replace(self.memory, fresh_for(wanted))
         await self._tools.journal.commit(self.memory)
 
     async def _purge(self) -> None:
@@ -240,6 +227,7 @@ class Worker:
         await self._remove_all()
         uuid = self.memory.uuid
         await self._tools.files.remove(uuid)
+        await self._guarding.forget()
         self._tools.reporter.forget(uuid)
         self._tools.journal.forget(uuid)
         _replace(self.memory, fresh(uuid, 0))

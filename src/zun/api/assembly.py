@@ -15,6 +15,7 @@ from zun.api.handlers.discovery import DiscoveryHandlers
 from zun.api.handlers.hosts import HostHandlers
 from zun.api.handlers.images import ImageHandlers
 from zun.api.handlers.networks import NetworkHandlers
+from zun.api.handlers.nodes import NodeHandlers
 from zun.api.handlers.quotas import QuotaClassHandlers, QuotaHandlers
 from zun.api.handlers.registries import RegistryHandlers
 from zun.api.handlers.services import ServiceHandlers
@@ -37,6 +38,7 @@ from zun.services.containers import ContainerService
 from zun.services.images import ImageService
 from zun.services.limits import LimitService
 from zun.services.live import LiveService
+from zun.services.node_overview import NodeOverview
 from zun.services.nodes import NodeService
 from zun.services.options import ContainerOptions
 from zun.services.registries import RegistryService
@@ -96,6 +98,7 @@ def application(
         history=ContainerHistoryHandlers(containers, services.policy),
         images=ImageHandlers(services.images, live),
         hosts=HostHandlers(services.nodes),
+        nodes=NodeHandlers(NodeOverview(around.view, services.policy), services.nodes),
         services=ServiceHandlers(services.nodes),
         zones=ZoneHandlers(services.nodes),
         quotas=QuotaHandlers(services.limits),

@@ -24,6 +24,7 @@ from zun.api.handlers.discovery import DiscoveryHandlers
 from zun.api.handlers.hosts import HostHandlers
 from zun.api.handlers.images import ImageHandlers
 from zun.api.handlers.networks import NetworkHandlers
+from zun.api.handlers.nodes import NodeHandlers
 from zun.api.handlers.quotas import QuotaClassHandlers, QuotaHandlers
 from zun.api.handlers.registries import RegistryHandlers
 from zun.api.handlers.services import ServiceHandlers
@@ -57,6 +58,7 @@ class Handlers:
     history: ContainerHistoryHandlers
     images: ImageHandlers
     hosts: HostHandlers
+    nodes: NodeHandlers
     services: ServiceHandlers
     zones: ZoneHandlers
     quotas: QuotaHandlers
@@ -81,6 +83,7 @@ def all_routes(h: Handlers) -> list[Route]:
         *_live(h),
         *_images(h),
         *_operators(h),
+        *_nodes(h),
         *_quotas(h),
         *_registries(h),
         *_streams(h),
@@ -238,6 +241,16 @@ def _operators(h: Handlers) -> list[Route]:
         Route("POST", "/v1/capsules", h.capsules.create, "capsule_create", 202, json_body=True),
         Route("GET", "/v1/capsules/{ident}", h.capsules.show, "capsule_show"),
         Route("DELETE", "/v1/capsules/{ident}", h.capsules.delete, "capsule_delete", 204),
+    ]
+
+
+def _nodes(h: Handlers) -> list[Route]:
+    n, one = h.nodes, "/v1/nodes/{name}"
+    return [
+        Route("GET", "/v1/nodes", n.list, "node_list"),
+        Route("GET", one, n.show, "node_show"),
+        Route("POST", f"{one}/drain", n.drain, "node_drain"),
+        Route("POST", f"{one}/undrain", n.undrain, "node_undrain"),
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 _COLOURS = {
     "Running": "green", "Paused": "yellow", "Error": "red", "Dead": "red", "Unknown": "magenta", "Stopped": "dim",
-    "up": "green", "down": "red",
+    "up": "green", "down": "red", "lost": "red", "forced": "red", "draining": "yellow", "restarting": "yellow",
 }  # fmt: skip
 
 

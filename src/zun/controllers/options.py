@@ -15,6 +15,21 @@ class ControllerOptions(msgspec.Struct, frozen=True):
             description="How long a controller that died is still taken for the leader, in seconds.", ge=2, le=300
         ),
     ] = 10
+    heal_delay_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            description="After so long without its node a container with auto_heal is placed elsewhere; it stops itself a little earlier. "
+            "Longer than the outages of the control plane that containers are to survive. Fixed when a container is placed.",
+            ge=5,
+            le=86400,
+        ),
+    ] = 60.0
+    drain_at_once: Annotated[
+        int,
+        msgspec.Meta(
+            description="So many containers of a drained node are on their way at the same time.", ge=1, le=1000
+        ),
+    ] = 4
     purge_interval_seconds: Annotated[
         float,
         msgspec.Meta(

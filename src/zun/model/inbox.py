@@ -7,8 +7,11 @@ from zun.model.records import ContainerRecord, Inbox, Intent, Place, Verb
 def inbox_of(record: ContainerRecord, place: Place) -> Inbox:
     """What the place's node is to make true: a pure function, so that services and the leader write the same bytes.
 
-    A resize waits for the leader's grant, and what comes after it waits with it.
+    A resize waits for the leader's grant, and what comes after it waits with it. For one that is leaving it is the order to be gone, once that
+    was given.
     """
+    if place.leaving is not None and place.leaving.order is not None:
+        return removal_order(record, place)
     intents = []
     for intent in record.intents:
         if intent.verb is Verb.RESIZE and intent.n > place.resize_done:
@@ -29,6 +32,23 @@ def inbox_of(record: ContainerRecord, place: Place) -> Inbox:
         image_source=record.image_source,
         files=record.files,
         placed_at=place.at,
+        resume=place.resume,
+        heal_delay_seconds=place.heal_delay_seconds,
+    )
+
+
+def removal_order(record: ContainerRecord, place: Place) -> Inbox:
+    """An inbox entry that asks for nothing but that the container be gone from its node. (Who never made it says how it was to go on.)"""
+    return Inbox(
+        uuid=record.uuid,
+        generation=place.generation,
+        project_id=record.project_id,
+        spec=record.spec,
+        claim=place.claim,
+        seq=record.seq,
+        intents=[],
+        resume=place.resume,
+        absent=True,
     )
 
 

@@ -20,6 +20,10 @@ class HealthCheck(msgspec.Struct, omit_defaults=True, frozen=True):
     timeout: int = 0
 
 
+ENGINE_DEFAULT_NETWORK = "bridge"
+"""What engines call the network that a container is on when none was asked for."""
+
+
 class NetRequest(msgspec.Struct, omit_defaults=True, frozen=True):
     """A network asked for, by name or id, with fixed addresses if wished."""
 

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import msgspec
 
 from zun.model.container import ContainerSpec
+from zun.model.moving import Leaving, Resume
+from zun.model.parts import NetRequest
 
 MAX_PENDING_INTENTS = 16
 """More intents than this may not wait for a node; the next is refused with 409."""
@@ -118,10 +120,11 @@ class Claim(msgspec.Struct, omit_defaults=True, frozen=True):
 
 
 class Place(msgspec.Struct, omit_defaults=True):
-    """Where it is (`v/p/<uuid>`). `node` is "" when nothing fitted; then `failure` says why.
+    """Where it is (`v/p/<uuid>`). `node` is "" when nothing fitted; then `failure` says why, as it does when no node can have one that is leaving.
 
     `claim` is what the node may use. `resize_done` is the last resize intent the leader decided; refused ones are in
-    `resize_refused` by number, with the reason.
+    `resize_refused` by number, with the reason. `resume`: it was elsewhere before. `heal_delay_seconds`: after so long without its node it may
+    be placed elsewhere (None: never); `guarded`: its first inbox entry made the node promise to stop it by itself before that.
     """
 
     uuid: str
@@ -134,6 +137,10 @@ class Place(msgspec.Struct, omit_defaults=True):
     addresses: list[str] = []  # store keys of claimed fixed addresses
     failure: PlaceFailure | None = None
     why: str = ""
+    leaving: Leaving | None = None
+    resume: Resume | None = None
+    heal_delay_seconds: float | None = None
+    guarded: bool = False
     v: int = 1
 
 
@@ -165,7 +172,9 @@ class Address(msgspec.Struct, omit_defaults=True, frozen=True):
 
 class Observation(msgspec.Struct, omit_defaults=True):
     """What the node sees (`v/out/<node>/s/<uuid>`). `error` is the failure of the last create, start, rebuild or delete,
-    empty once one of them succeeds. `doing` is the intent in work (0: none), `pulling` whether it fetches its image."""
+    empty once one of them succeeds. `doing` is the intent in work (0: none), `pulling` whether it fetches its image. `guarded`: the node
+    stops it by itself when it is out of touch for too long; `ran`: it was to run when it was removed for another node; `networks`: those it is on,
+    when they are not the wish's."""
 
     uuid: str
     generation: Number
@@ -187,6 +196,9 @@ class Observation(msgspec.Struct, omit_defaults=True):
     image_command: list[str] | None = None
     image_entrypoint: list[str] | None = None
     image_workdir: str | None = None
+    guarded: bool = False
+    ran: bool = False
+    networks: list[NetRequest] | None = None
     at: Instant = 0.0
     v: int = 1
 
@@ -300,12 +312,13 @@ class NodeRecord(msgspec.Struct, omit_defaults=True):
     disabled: bool = False
     disabled_reason: str | None = None
     forced_down: bool = False
+    draining: bool = False
     public_key: str = ""
     v: int = 1
 
 
 class Inbox(msgspec.Struct, omit_defaults=True):
-    """What a node is to make true of one container (`in/<node>/c/<uuid>`)."""
+    """What a node is to make true of one container (`in/<node>/c/<uuid>`). `absent`: it is to be gone from there, whatever the intents say."""
 
     uuid: str
     generation: int
@@ -317,6 +330,9 @@ class Inbox(msgspec.Struct, omit_defaults=True):
     image_source: ImageSource | None = None
     files: int = 0
     placed_at: float = 0.0
+    resume: Resume | None = None
+    heal_delay_seconds: float | None = None
+    absent: bool = False
     v: int = 1
 
 
@@ -367,21 +383,6 @@ class Limits(msgspec.Struct, omit_defaults=True, frozen=True):
     cpu: int | None = None
     memory: int | None = None  # MiB
     disk: int | None = None  # GiB
-    v: int = 1
-
-
-class RegistryRecord(msgspec.Struct, omit_defaults=True):
-    """A private registry (`v/reg/<uuid>`); `password` is encrypted with the master key."""
-
-    uuid: str
-    project_id: str
-    user_id: str
-    name: str
-    domain: str
-    created_at: float
-    updated_at: float | None = None
-    username: str | None = None
-    password: bytes | None = None
     v: int = 1
 
 

@@ -1,13 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps of an action before its node begins, as events of its history; who shows a history and who completes it agree here."""
 
-from zun.model.records import ActionEvent, ActionRecord, Place, Verb
+import msgspec
+
+from zun.model.records import ActionEvent, ActionRecord, ActionResult, Place, Verb
 
 ACCEPT = "accept"
 """From the request's arrival until its record was about to be written."""
 
 SCHEDULE = "schedule"
 """From there until the leader had chosen a node; the detail says why that one."""
+
+
+MOVE = "move"
+"""The action of a container that went on on another node; the leader writes it, no user asked for it."""
+
+LEAVE = "leave"
+"""Its first step: from when it was to leave its node until that could not run it any more."""
+
+
+def with_result(action: ActionRecord, result: ActionResult | None, place: Place | None) -> ActionRecord:
+    """The action with its node's part copied in, because the node's own words are about to go. `place` tells of its beginning."""
+    events = [*action.events, *scheduling(action, place)]
+    done = msgspec.structs.replace(action, events=events)
+    if result is not None:
+        done.finish_time, done.message, done.events = result.finish_time, result.message, [*events, *result.events]
+    return done
 
 
 def accepted_at(action: ActionRecord) -> float:

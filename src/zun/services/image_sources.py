@@ -8,7 +8,8 @@ from zun.base.sealing import BadKeyError, MasterKey
 from zun.drivers.runtime.types import Credentials
 from zun.model import image_reference
 from zun.model.errors import Conflict, Internal, Invalid, NotFound
-from zun.model.records import ImageSource, RegistryRecord
+from zun.model.records import ImageSource
+from zun.model.registry import RegistryRecord
 from zun.services import committed
 from zun.store.view import View
 

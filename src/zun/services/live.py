@@ -229,6 +229,8 @@ class LiveService:
         node = self._view.node(entry.node) if entry.node else None
         if derived.status is Status.UNKNOWN and not (node is not None and node.alive):
             raise Unavailable(f"{derived.reason or 'Its node does not report.'} Try again when the node is back.")
+        if node is not None and node.restarting:
+            raise Unavailable(f"Node {node.name} restarts; try again in a moment.")
         if not allows(action, derived.status) and derived.status not in also:
             raise wrong_state(action.value, entry.uuid, derived.status.value)
         if not entry.node:

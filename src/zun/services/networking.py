@@ -5,14 +5,12 @@ import msgspec
 
 from zun.model.container import NetRequest
 from zun.model.errors import Conflict, Invalid
+from zun.model.parts import ENGINE_DEFAULT_NETWORK
 from zun.model.records import NetworkInfo, NodeInfo, Verb
 from zun.model.states import Status
 from zun.services import requirements
 from zun.services.intents import Change
 from zun.services.options import ContainerOptions
-
-_ENGINE_DEFAULT = "bridge"
-"""What engines call the network that a container is on when none was asked for."""
 
 
 class NetworkArguments(msgspec.Struct, frozen=True):
@@ -86,8 +84,8 @@ def _its_nodes(change: Change, nodes: list[NodeInfo]) -> list[NodeInfo]:
 def _default(nodes: list[NodeInfo], options: ContainerOptions) -> str:
     if options.default_network:
         return options.default_network
-    if any(_network(_ENGINE_DEFAULT, [node]) for node in nodes):
-        return _ENGINE_DEFAULT
+    if any(_network(ENGINE_DEFAULT_NETWORK, [node]) for node in nodes):
+        return ENGINE_DEFAULT_NETWORK
     raise Conflict("There is no default network to attach; name one with 'network'.")
 
 
@@ -112,7 +110,7 @@ def _is_on(change: Change, ident: str, nodes: list[NodeInfo]) -> bool | None:
         if intent.network and _key(intent.network, nodes) == name:
             return intent.verb is Verb.NETWORK_ATTACH
     if change.seen is None:
-        wished = [net.network for net in change.record.spec.nets] or [_ENGINE_DEFAULT]
+        wished = [net.network for net in change.record.spec.nets] or [ENGINE_DEFAULT_NETWORK]
         return name in {_key(net, nodes) for net in wished}
     if not change.seen.addresses:
         return None

@@ -14,9 +14,10 @@ from zun.model.caller import RequestContext
 from zun.model.errors import Conflict, NotFound
 from zun.model.records import Claim, NodeInfo, NodeRecord
 from zun.policy.enforcer import Policy
+from zun.services.node_overview import no_node
 from zun.services.optimistic import Current, OptimisticWriter, Write
 from zun.store import keys
-from zun.store.interface import Delete, DeletePrefix
+from zun.store.interface import Delete, DeletePrefix, absent
 from zun.store.view import NodeEntry, View
 
 BINARY = "zun-compute"
@@ -120,6 +121,16 @@ class NodeService:
 
         return await self._switch(host, binary, switch)
 
+    async def drain(self, ctx: RequestContext, name: str) -> NodeRecord:
+        """Give the node no new containers, and let those that can leave it. Raises `NotFound`."""
+        self._policy.authorize(ctx.caller, "node:drain")
+        return await self._set_draining(name, draining=True)
+
+    async def undrain(self, ctx: RequestContext, name: str) -> NodeRecord:
+        """Let containers come again; what is on its way elsewhere goes there. Raises `NotFound`."""
+        self._policy.authorize(ctx.caller, "node:undrain")
+        return await self._set_draining(name, draining=False)
+
     async def delete(self, ctx: RequestContext, host: str, binary: str) -> None:
         """Forget a node. Raises `NotFound`, and `Conflict` while containers or images are placed on it.
 
@@ -132,12 +143,25 @@ class NodeService:
             current, _ = await self._registered(host, binary)
             self._refuse_while_used(host)
             ops: list[Delete | DeletePrefix] = [Delete(current.key)]
+            compares = [current.unchanged()]
             node = self._view.node(host)
-            if node is None or not node.heartbeat_revision:
+            if node is None or node.gone:
                 ops += [DeletePrefix(keys.node_prefix(host)), DeletePrefix(keys.inbox_prefix(host))]
-            return Write(result=None, compares=[current.unchanged()], ops=ops)
+                compares.append(absent(keys.node_alive(host)))
+            return Write(result=None, compares=compares, ops=ops)
 
         await self._writer.write(f"the service on {host}", forget)
+
+    async def _set_draining(self, name: str, *, draining: bool) -> NodeRecord:
+        await self._view.fresh()
+        node = self._view.node(name)
+        if node is None or node.record is None:
+            raise no_node(name)
+
+        def switch(record: NodeRecord) -> None:
+            record.draining = draining
+
+        return await self._switch(name, BINARY, switch)
 
     async def _switch(self, host: str, binary: str, switch: Callable[[NodeRecord], None]) -> NodeRecord:
         async def change() -> Write[NodeRecord]:

@@ -8,7 +8,7 @@ from zun.base.ids import canonical_uuid, new_uuid
 from zun.base.sealing import MasterKey
 from zun.model.caller import RequestContext
 from zun.model.errors import Conflict, NotFound
-from zun.model.records import RegistryRecord
+from zun.model.registry import RegistryRecord
 from zun.policy.enforcer import Policy
 from zun.services.optimistic import OptimisticWriter, Write
 from zun.store import codec, keys

@@ -68,6 +68,11 @@ def node_alive(node: str) -> str:
     return f"{OUT}{node}/alive"
 
 
+def node_life(node: str) -> str:
+    """Written with every lease that the node takes, and without one: who compares it knows that the node did not return meanwhile."""
+    return f"{OUT}{node}/life"
+
+
 def node_prefix(node: str) -> str:
     """All that a node may write."""
     return f"{OUT}{node}/"

@@ -18,12 +18,14 @@ class InboxBatch(msgspec.Struct, frozen=True):
     """Changes of the inbox. A `snapshot` batch is the whole inbox: what is not in it, is not to be.
 
     Values are None where the entry was removed. Entries that cannot be read are `damaged` (uuids): leave them as they are.
+    `revision`: the inbox is known as of this revision of the store.
     """
 
     snapshot: bool
     containers: dict[str, Inbox | None]
     images: dict[str, ImageWish | None]
     damaged: frozenset[str] = frozenset()
+    revision: int = 0
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -71,10 +73,11 @@ class NodeLink(Protocol):
     async def publish(self, info: NodeInfo) -> None:
         """Write the node's account of itself."""
 
-    async def heartbeat(self) -> None:
-        """Keep the node alive: at the first call takes the lease, later renews it (and takes a new one when it was lost).
+    async def heartbeat(self) -> int:
+        """Keep the node alive. 0: it counted as alive all the time until after this call began.
 
-        Raises `Unavailable` when the control plane cannot be reached.
+        Else it may have been taken for lost meanwhile, and a new lease was taken at the store's revision that is returned: read the whole inbox
+        before anything is started. Raises `Unavailable` or `Timeout` when the control plane cannot be reached.
         """
 
     def inbox(self) -> AbstractAsyncContextManager[AsyncIterator[InboxBatch]]:
@@ -86,5 +89,8 @@ class NodeLink(Protocol):
     async def fetch_blobs(self, uuid: str) -> dict[int, bytes]:
         """The sealed files and secrets of a container, by number."""
 
+    async def announce_restart(self, grace_seconds: int) -> None:
+        """Let the node count as alive for so long without heartbeats: its agent restarts. Raises `Unavailable`, `Timeout`."""
+
     async def close(self) -> None:
-        """Say goodbye: a planned stop gives the lease back."""
+        """Say goodbye: the node stops, and its lease is given back."""

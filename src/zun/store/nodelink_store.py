@@ -6,14 +6,14 @@ Reads `in/<node>/` and `blob/<node>/`, writes `v/out/<node>/`, touches nothing e
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
 import msgspec
 
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
-from zun.model.errors import Internal, NotFound, Timeout, Unavailable
+from zun.model.errors import Internal, Timeout, Unavailable
 from zun.model.records import ImageObservation, ImageWish, Inbox, NodeInfo, Observation
 from zun.store import codec, keys
 from zun.store.interface import (
@@ -28,6 +28,7 @@ from zun.store.interface import (
     Store,
 )
 from zun.store.nodelink import DropResult, Forget, InboxBatch, Remembered, Report, ResultReport
+from zun.store.nodelink_lease import NodeLease
 
 T = TypeVar("T", bound=msgspec.Struct)
 _log = logging.getLogger(__name__)
@@ -43,14 +44,20 @@ class StoreNodeLink:
     """One node's link (see `zun.store.nodelink`). `lease_ttl_seconds`: how long the node counts as alive without a heartbeat."""
 
     def __init__(
-        self, store: Store, node: str, clock: Clock, *, lease_ttl_seconds: int = 10, retry: Backoff | None = None
+        self,
+        store: Store,
+        node: str,
+        clock: Clock,
+        *,
+        lease_ttl_seconds: int = 10,
+        boot_id: str = "",
+        retry: Backoff | None = None,
     ) -> None:
         self._store = store
         self._node = node
         self._clock = clock
-        self._ttl = lease_ttl_seconds
         self._retry = retry or Backoff()
-        self._lease = 0
+        self._lease = NodeLease(store, node, clock, ttl_seconds=lease_ttl_seconds, boot_id=boot_id)
 
     @property
     def node(self) -> str:
@@ -82,18 +89,9 @@ class StoreNodeLink:
         """Write the node's account of itself."""
         await self._store.transact([], [Put(keys.node_info(self._node), codec.encode(info))])
 
-    async def heartbeat(self) -> None:
-        """Renew the lease, or take one and write the key that says the node is alive."""
-        if self._lease:
-            try:
-                await self._store.keep_alive(self._lease)
-                return
-            except NotFound:
-                _log.warning("the lease of node %s had ended; taking a new one", self._node)
-                self._lease = 0
-        lease = await self._store.grant_lease(self._ttl)
-        await self._store.transact([], [Put(keys.node_alive(self._node), b"{}", lease)])
-        self._lease = lease
+    async def heartbeat(self) -> int:
+        """Renew the lease and see that the node counts as alive, or take a new one."""
+        return await self._lease.renew()
 
     @asynccontextmanager
     async def inbox(self) -> AsyncIterator[AsyncIterator[InboxBatch]]:
@@ -118,12 +116,13 @@ class StoreNodeLink:
         prefix = keys.blobs(self._node, uuid)
         return {int(kv.key.removeprefix(prefix)): kv.value for kv in await self._list(prefix)}
 
+    async def announce_restart(self, grace_seconds: int) -> None:
+        """Count as alive for a while without heartbeats."""
+        await self._lease.announce_restart(grace_seconds)
+
     async def close(self) -> None:
         """Give the lease back, if the store is there to take it."""
-        lease, self._lease = self._lease, 0
-        if lease:
-            with suppress(NotFound, Unavailable, Timeout):
-                await self._store.revoke(lease)
+        await self._lease.give_back()
 
     async def _batches(self) -> AsyncGenerator[InboxBatch, None]:
         revision, snapshot = await self._snapshot()
@@ -135,7 +134,9 @@ class StoreNodeLink:
                     async for batch in changes:
                         failures = 0
                         if batch.events:
-                            yield self._batch([(event.kv, event.deleted) for event in batch.events], snapshot=False)
+                            yield self._batch(
+                                [(event.kv, event.deleted) for event in batch.events], batch.revision, snapshot=False
+                            )
                         revision = batch.revision
             except Compacted:
                 revision, snapshot = await self._patient_snapshot()
@@ -163,9 +164,9 @@ class StoreNodeLink:
                 found = await self._list(keys.inbox_prefix(self._node), revision=revision)
             except Compacted:
                 continue
-            return revision, self._batch([(kv, False) for kv in found], snapshot=True)
+            return revision, self._batch([(kv, False) for kv in found], revision, snapshot=True)
 
-    def _batch(self, changes: Iterable[tuple[KeyValue, bool]], *, snapshot: bool) -> InboxBatch:
+    def _batch(self, changes: Iterable[tuple[KeyValue, bool]], revision: int, *, snapshot: bool) -> InboxBatch:
         containers: dict[str, Inbox | None] = {}
         images: dict[str, ImageWish | None] = {}
         damaged: set[str] = set()
@@ -183,7 +184,7 @@ class StoreNodeLink:
         for uuid in damaged:
             containers.pop(uuid, None)
             images.pop(uuid, None)
-        return InboxBatch(snapshot, containers, images, frozenset(damaged))
+        return InboxBatch(snapshot, containers, images, frozenset(damaged), revision)
 
     async def _list(self, prefix: str, *, revision: int = 0, keys_only: bool = False) -> list[KeyValue]:
         found: list[KeyValue] = []

@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
 from zun.model.errors import Timeout, Unavailable
-from zun.model.records import Limits, RegistryRecord, Usage
+from zun.model.records import Limits, Usage
+from zun.model.registry import RegistryRecord
 from zun.model.states import Status
 from zun.model.status import Derived
 from zun.store import keys
@@ -40,7 +41,7 @@ class View:
         self._store = store
         self._clock = clock
         self._expectations = Expectations()
-        self._state = ViewState(self._expectations)
+        self._state = ViewState(self._expectations, clock.now)
         self._feed = Feed(feed_size) if feed_size is not None else Feed()
         self._shared = SharedRevision(store, clock)
         self._ready = asyncio.Event()
@@ -139,7 +140,11 @@ class View:
 
     def nodes(self) -> list[NodeEntry]:
         """All nodes, by name."""
-        return list(self._state.nodes_by_name())
+        return list(self._state.nodes.by_name())
+
+    def gone_nodes(self) -> tuple[int, int]:
+        """How many nodes do not report, and of how many: of those registered and not declared down."""
+        return self._state.nodes.gone, self._state.nodes.counted
 
     def usage(self, project_id: str) -> tuple[Usage, int]:
         """What a project uses, with its revision (0: absent)."""

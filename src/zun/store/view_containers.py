@@ -4,7 +4,7 @@
 from collections.abc import Callable, Iterator
 
 from zun.model.records import Observation
-from zun.model.status import Derived, derive_status
+from zun.model.status import AWAY, Away, Derived, derive_status
 from zun.store import keys
 from zun.store.view_entries import ABSENT, ContainerEntry
 from zun.store.view_feed import Change
@@ -46,11 +46,12 @@ class Strays:
 class Containers:
     """All containers. Each writer returns what changed for those who look."""
 
-    def __init__(self, strays: Strays, alive: Callable[[str], bool]) -> None:
+    def __init__(self, strays: Strays, away: Callable[[str], Away | None]) -> None:
+        """`away` tells of a node that does not report; None of one that does."""
         self.index = Index()
         self._entries: dict[str, ContainerEntry] = {}
         self._strays = strays
-        self._alive = alive
+        self._away = away
         self._pool: dict[Derived, Derived] = {}
 
     def get(self, uuid: str) -> ContainerEntry | None:
@@ -61,8 +62,10 @@ class Containers:
     def derive(self, entry: ContainerEntry) -> Derived:
         """The container's status, remembered until something changes. Raises `Internal` when a record is damaged."""
         if entry.derived is None:
-            alive = self._alive(entry.node)
-            found = derive_status(entry.record(), entry.place(), entry.seen(), node_alive=alive)
+            away = self._away(entry.node)
+            found = derive_status(
+                entry.record(), entry.place(), entry.seen(), node_alive=away is None, away=away or AWAY
+            )
             entry.derived = found if found.reason else self._pool.setdefault(found, found)
         return entry.derived
 

@@ -21,6 +21,7 @@ from zun.model.status import Derived
 from zun.store.codec import decode
 
 ABSENT = b""
+_LEAVING = b'"leaving"'
 
 
 class _IndexedSpec(msgspec.Struct):
@@ -76,6 +77,11 @@ class ContainerEntry:
         """The newest revision of its records."""
         return max(self.wish_revision, self.place_revision, self.seen_revision)
 
+    @property
+    def may_be_leaving(self) -> bool:
+        """Whether its place may say that it leaves its node; cheap, without decoding."""
+        return _LEAVING in self.place_raw
+
     def record(self) -> ContainerRecord:
         """The wish. Raises `Internal` when it is damaged."""
         return decode(ContainerRecord, self.wish_raw)
@@ -113,11 +119,14 @@ class NodeEntry:
         "heartbeat_revision",
         "info",
         "info_revision",
+        "life_revision",
         "liveness_revision",
+        "lost_at",
         "name",
         "record",
         "record_raw",
         "record_revision",
+        "restarting",
     )
 
     def __init__(self, name: str) -> None:
@@ -128,7 +137,21 @@ class NodeEntry:
         self.record_raw = ABSENT
         self.record_revision = 0
         self.heartbeat_revision = 0
+        self.life_revision = 0
         self.liveness_revision = 0
+        self.restarting = False
+        self.lost_at: float | None = None
+        """When this view saw its heartbeat vanish, by the wall clock; None while it is there, and when it was away from the beginning."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of those of which not too many may be gone at once: registered, heard of, and not declared down."""
+        return self.record is not None and not self.record.forced_down and bool(self.info_revision)
+
+    @property
+    def gone(self) -> bool:
+        """Whether its heartbeat is missing, whatever operators say of it."""
+        return not self.heartbeat_revision
 
     @property
     def alive(self) -> bool:
@@ -138,7 +161,7 @@ class NodeEntry:
     @property
     def empty(self) -> bool:
         """Whether nothing is known of it any more."""
-        return not (self.info_revision or self.record_revision or self.heartbeat_revision)
+        return not (self.info_revision or self.record_revision or self.heartbeat_revision or self.life_revision)
 
 
 class ImageEntry(msgspec.Struct, frozen=True):

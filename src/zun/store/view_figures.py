@@ -5,6 +5,7 @@ from collections import Counter as Tally
 from collections.abc import Iterator
 
 from zun.base.clock import Clock
+from zun.model.moving import too_many_gone
 from zun.model.states import Status
 from zun.store.interface import Store
 from zun.store.view import View
@@ -25,6 +26,7 @@ class ViewFigures:
         alive = [node.alive for node in self._view.nodes()]
         yield metrics.NODES, sum(alive), ("up",)
         yield metrics.NODES, len(alive) - sum(alive), ("down",)
+        yield metrics.MOVES_HELD_BACK, float(too_many_gone(*self._view.gone_nodes())), ()
         shown = self._view.revision
         yield metrics.VIEW_REVISION, shown, ()
         known = self._store.known_revision()

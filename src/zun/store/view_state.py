@@ -5,16 +5,18 @@ import logging
 from collections.abc import Callable, Iterator
 
 from zun.model.errors import Internal
-from zun.model.records import ActionResult, ImageObservation, NodeRecord, RegistryRecord
+from zun.model.records import ActionResult, ImageObservation
+from zun.model.registry import RegistryRecord
 from zun.store import keys
 from zun.store.codec import decode
 from zun.store.interface import Event
 from zun.store.view_containers import NOTHING, Containers, Raw, Strays
-from zun.store.view_entries import ABSENT, HeldImage, NodeEntry
+from zun.store.view_entries import HeldImage
 from zun.store.view_expect import Expectations
 from zun.store.view_feed import Change
+from zun.store.view_nodes import Nodes
 from zun.store.view_owned import Owned
-from zun.store.view_reports import check_report, read_info
+from zun.store.view_reports import check_report
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,11 +36,10 @@ HELD_PREFIXES = (
 class ViewState:
     """Everything held, by kind. `apply` is the only way in."""
 
-    def __init__(self, expectations: Expectations) -> None:
+    def __init__(self, expectations: Expectations, now: Callable[[], float]) -> None:
         self._strays = Strays()
-        self.containers = Containers(self._strays, self._is_alive)
-        self.nodes: dict[str, NodeEntry] = {}
-        self._nodes_by_name: list[NodeEntry] | None = None
+        self.nodes = Nodes(self._seen_differently, now)
+        self.containers = Containers(self._strays, self.nodes.away)
         self.images: dict[str, HeldImage] = {}
         self.registries: dict[str, Raw] = {}
         self._committed = Owned()
@@ -51,7 +52,7 @@ class ViewState:
             "c": self.containers.wish,
             "p": self.containers.place,
             "out": self._out,
-            "node": self._node_record,
+            "node": self.nodes.record,
             "q": self._quota,
             "limit": self._limit,
             "reg": self._registry,
@@ -81,10 +82,7 @@ class ViewState:
         """Every key that is held, with its revision."""
         yield from self.containers.held()
         yield from self._strays.held()
-        for name, node in self.nodes.items():
-            yield keys.node_info(name), node.info_revision
-            yield keys.node(name), node.record_revision
-            yield keys.node_alive(name), node.heartbeat_revision
+        yield from self.nodes.held()
         for uuid, image in self.images.items():
             yield keys.image(uuid), image.wish_revision
             yield keys.image_observation(image.node, uuid), image.seen_revision
@@ -120,22 +118,10 @@ class ViewState:
         uuids = self.registries if project_id is None else self._registered.of(project_id)
         return [self.registries[uuid][0] for uuid in uuids]
 
-    def nodes_by_name(self) -> list[NodeEntry]:
-        """All nodes by name; sorted again only when one came or went."""
-        if self._nodes_by_name is None:
-            self._nodes_by_name = sorted(self.nodes.values(), key=lambda node: node.name)
-        return self._nodes_by_name
-
-    def _node(self, name: str) -> NodeEntry:
-        node = self.nodes.get(name)
-        if node is None:
-            node = self.nodes[name] = NodeEntry(name)
-            self._nodes_by_name = None
-        return node
-
-    def _is_alive(self, node: str) -> bool:
-        found = self.nodes.get(node)
-        return found is not None and found.alive
+    def _seen_differently(self, node: str, at: int) -> list[Change]:
+        return [
+            change for entry in self.containers.index.placed_on(node) for change in self.containers.changed(entry, at)
+        ]
 
     def _out(self, rest: str, raw: bytes | None, at: int) -> list[Change]:
         node, _, what = rest.partition("/")
@@ -148,9 +134,11 @@ class ViewState:
             case "i":
                 return self._image_observation(node, ident, raw, at)
             case "info":
-                return self._node_info(node, raw, at)
+                return self.nodes.info(node, raw, at)
             case "alive":
-                return self._heartbeat(node, raw, at)
+                return self.nodes.heartbeat(node, raw, at)
+            case "life":
+                return self.nodes.life(node, raw, at)
         return []
 
     def _result(self, node: str, ident: str, raw: bytes | None) -> None:
@@ -162,37 +150,6 @@ class ViewState:
         result = decode(ActionResult, raw)
         for expectation in waiting:
             expectation.offer(result)
-
-    def _node_info(self, name: str, raw: bytes | None, at: int) -> list[Change]:
-        info = read_info(name, raw) if raw is not None else None
-        node = self._node(name)
-        node.info, node.info_revision = info, at if info else 0
-        return self._node_changed(node, node.alive, at)
-
-    def _node_record(self, name: str, raw: bytes | None, at: int) -> list[Change]:
-        record = decode(NodeRecord, raw) if raw is not None else None
-        node = self._node(name)
-        was_alive = node.alive
-        node.record, node.record_raw, node.record_revision = record, raw or ABSENT, at if record else 0
-        return self._node_changed(node, was_alive, at)
-
-    def _heartbeat(self, name: str, raw: bytes | None, at: int) -> list[Change]:
-        node = self._node(name)
-        was_alive = node.alive
-        node.heartbeat_revision = at if raw is not None else 0
-        return self._node_changed(node, was_alive, at)
-
-    def _node_changed(self, node: NodeEntry, was_alive: bool, at: int) -> list[Change]:  # noqa: FBT001 - what it was
-        """When it came or went, its containers are seen differently; that is written nowhere, so it is said here."""
-        if node.empty:
-            del self.nodes[node.name]
-            self._nodes_by_name = None
-        changes = [Change("node", node.name, None, at, deleted=node.empty)]
-        if node.alive != was_alive:
-            node.liveness_revision = at
-            for entry in self.containers.index.placed_on(node.name):
-                changes += self.containers.changed(entry, at)
-        return changes
 
     def _image_wish(self, uuid: str, raw: bytes | None, at: int) -> list[Change]:
         image = HeldImage(raw, at) if raw is not None else None

@@ -46,6 +46,12 @@ REFUSED_TRANSITIONS = Metric(
 CONTAINERS = Metric("zun_containers", Kind.GAUGE, "Containers by status.", (API,), ("status",))
 PENDING = Metric("zun_containers_pending", Kind.GAUGE, "Containers with work to do.", (API,))
 NODES = Metric("zun_nodes", Kind.GAUGE, "Nodes by whether they report.", (API, CONTROLLER), ("state",))
+MOVES_HELD_BACK = Metric(
+    "zun_moves_held_back",
+    Kind.GAUGE,
+    "1 while so many nodes are gone at once that no container is moved.",
+    (API, CONTROLLER),
+)
 VIEW_REVISION = Metric(
     "zun_view_revision", Kind.GAUGE, "The store's revision that this process shows.", (API, CONTROLLER)
 )

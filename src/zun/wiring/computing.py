@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds a node: its engine, its link to the control plane, its agent."""
+"""Builds a node: its engine, its link to the control plane, its agent, and the watchdog that outlives it."""
 
+import asyncio
+import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from zun.agent.agent import Agent
+from zun.agent.alone import hold_alone
 from zun.agent.fingerprinting import NOWHERE, Endpoint
+from zun.agent.guards import start_watchdog
 from zun.agent.identity import boot_id, load_identity
 from zun.agent.recovery import patiently
 from zun.base.clock import Clock
@@ -41,13 +45,14 @@ async def build_node(
     tracer: Tracer = NO_TRACER,
 ) -> Node:
     """The node called `name`, linked to the control plane through `store`; `endpoint` is where its streams are served."""
+    stack.callback(os.close, hold_alone(settings.state_dir))
     identity = load_identity(settings.state_dir)
     key = node_key(settings.state_dir)
     engine = await open_engine(settings, identity, clock)
     stack.push_async_callback(engine.close)
     agent = Agent(
         runtime=engine,
-        link=StoreNodeLink(store, name, clock),
+        link=StoreNodeLink(store, name, clock, boot_id=boot_id()),
         key=key,
         identity=identity,
         boot_id=boot_id(),
@@ -58,6 +63,10 @@ async def build_node(
         meter=meter,
         tracer=tracer,
     )
+    if (
+        store.known_revision() is None
+    ):  # a shared store: containers may be placed elsewhere, so this node must be able to stop them
+        await asyncio.to_thread(start_watchdog, settings.state_dir)
     return Node(name, engine.name, agent, Newcomer(name, identity.uuid, key.public))
 
 

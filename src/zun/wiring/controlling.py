@@ -10,6 +10,7 @@ from zun.base.sealing import MasterKey
 from zun.config import Settings
 from zun.controllers.compacting.loop import CompactingLoop
 from zun.controllers.leading import Controller, Loop
+from zun.controllers.nodes.loop import NodesLoop
 from zun.controllers.reaping.loop import ReapingLoop
 from zun.controllers.scheduling.loop import SchedulingLoop
 from zun.store.interface import Store
@@ -46,7 +47,8 @@ def build_controller(
 def _loops(
     settings: Settings, *, store: Store, view: View, clock: Clock, master_key: MasterKey, meter: Meter, tracer: Tracer
 ) -> list[Loop]:
-    """What a leader does."""
+    """What a leader does. Over an embedded store there is one node and nowhere else to go, so nothing is moved and nothing stops itself."""
+    shared = store.known_revision() is None
     scheduling = SchedulingLoop(
         store=store,
         view=view,
@@ -54,6 +56,7 @@ def _loops(
         master_key=master_key,
         options=settings.scheduler,
         rng=random.Random(),  # noqa: S311 - spreads load, guards nothing
+        heal_delay_seconds=settings.controller.heal_delay_seconds if shared else None,
         meter=meter,
         tracer=tracer,
     )
@@ -65,7 +68,8 @@ def _loops(
         purge_interval_seconds=settings.controller.purge_interval_seconds,
         meter=meter,
     )
-    loops: list[Loop] = [scheduling, reaping]
+    nodes = NodesLoop(view=view, clock=clock, drain_at_once=settings.controller.drain_at_once)
+    loops: list[Loop] = [scheduling, reaping, nodes]
     if store.known_revision() is None:  # an embedded store forgets by itself
         loops.append(CompactingLoop(store=store, clock=clock, retention=retention(settings)))
     return loops

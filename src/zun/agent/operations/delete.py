@@ -22,4 +22,4 @@ async def erase(job: Job) -> None:
     await job.tools.files.remove(job.uuid)
     job.memory.observation.state = SeenState.GONE
     job.memory.observation.reason = ""
-    job.memory.ran, job.memory.healed_at = False, 0.0
+    job.memory.ran, job.memory.healed_at, job.memory.resume = False, 0.0, None

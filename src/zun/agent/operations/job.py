@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from zun.agent.healing import VANISHED
-from zun.agent.memory import Memory
+from zun.agent.memory import ALIVE, Memory
 from zun.agent.observing import take_in
 from zun.agent.tools import Tools
 from zun.base.clock import Clock
-from zun.drivers.runtime.types import Credentials, PullProgress
+from zun.drivers.runtime.types import Credentials, PullProgress, Seen
 from zun.model.container import ContainerSpec
 from zun.model.errors import NotFound, ZunError
-from zun.model.records import ActionEvent, Inbox, Intent
+from zun.model.records import ActionEvent, Inbox, Intent, SeenState
 
 SUCCESS, ERROR, INTERRUPTED = "Success", "Error", "Interrupted"
 
@@ -42,6 +42,13 @@ class Steps:
             raise
         finally:
             self.events[place] = ActionEvent(name, start, self._clock.now(), outcome, detail)
+
+
+async def notice_watchdog(tools: Tools, memory: Memory, seen: Seen | None) -> None:
+    """Remember it when a container that has ended was stopped by the watchdog: it is to run again."""
+    ended = seen is not None and seen.state is SeenState.EXITED
+    if ended and memory.guarded and memory.observation.state in ALIVE:
+        memory.fenced = memory.fenced or await tools.guards.was_killed(memory.uuid, memory.handle)
 
 
 class Job:
@@ -78,10 +85,16 @@ class Job:
         """How it is wished."""
         return self.wanted.spec
 
+    @property
+    def guard_seconds(self) -> float | None:
+        """The delay after which it may be placed elsewhere, when the node guards it."""
+        return self.wanted.heal_delay_seconds if self.memory.guarded else None
+
     async def look(self) -> None:
         """See how it is."""
         looked_at = self.tools.clock.now()
         seen = await self.tools.engine.inspect(self.memory.handle) if self.memory.handle else None
+        await notice_watchdog(self.tools, self.memory, seen)
         take_in(self.memory, seen, self.spec, self.tools.around, looked_at)
 
     def tell(self) -> None:

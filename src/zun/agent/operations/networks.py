@@ -6,6 +6,7 @@ from zun.agent.request import networks_of
 from zun.drivers.runtime.types import NetworkRequest
 from zun.model.container import NetRequest
 from zun.model.errors import Conflict, NotFound
+from zun.model.parts import ENGINE_DEFAULT_NETWORK
 
 
 async def attach(job: Job) -> None:
@@ -16,8 +17,8 @@ async def attach(job: Job) -> None:
     except Conflict:
         if not job.resumed:
             raise
-    others = [net for net in networks_of(job.wanted, job.memory) if net.network != network]
-    job.memory.networks = [*others, NetRequest(network, v4_fixed_ip=v4, v6_fixed_ip=v6)]
+    others = [net for net in _on(job) if net.network != network]
+    _now_on(job, [*others, NetRequest(network, v4_fixed_ip=v4, v6_fixed_ip=v6)])
     await job.look()
 
 
@@ -29,8 +30,20 @@ async def detach(job: Job) -> None:
     except NotFound:
         if not job.resumed or not job.memory.handle:
             raise
-    job.memory.networks = [net for net in networks_of(job.wanted, job.memory) if net.network != network]
+    _now_on(job, [net for net in _on(job) if net.network != network])
     await job.look()
+
+
+def _on(job: Job) -> list[NetRequest]:
+    """Those it is on. Who asked for none is on the engine's own, which must be named from now on: it is one of several."""
+    if job.memory.networks is None and not job.spec.nets:
+        return [NetRequest(ENGINE_DEFAULT_NETWORK)]
+    return networks_of(job.wanted, job.memory)
+
+
+def _now_on(job: Job, networks: list[NetRequest]) -> None:
+    """Remember it, and tell it: another node would have to know."""
+    job.memory.networks = job.memory.observation.networks = networks
 
 
 def _asked(job: Job) -> tuple[str, str | None, str | None]:

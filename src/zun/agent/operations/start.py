@@ -3,6 +3,7 @@
 
 from zun.agent.operations.job import Job
 from zun.agent.operations.making import make
+from zun.agent.touch import OutOfTouch
 from zun.model.errors import NotFound, ZunError
 from zun.model.records import SeenState
 
@@ -36,7 +37,7 @@ async def run_object(job: Job) -> None:
     with job.steps.step("start"):
         memory.due = None
         try:
-            await job.tools.engine.start(job.existing())
+            await _start_when_allowed(job)
         except NotFound:
             raise
         except ZunError:
@@ -45,9 +46,25 @@ async def run_object(job: Job) -> None:
             raise
         # It runs now, or ran and ended already: either way its end is one that the restart policy is asked about.
         memory.ran = True
+        memory.fenced = False
+        await job.tools.guards.forgive(job.uuid)
         if memory.observation.state is not SeenState.RESTARTING:
             memory.observation.state = SeenState.CREATED
         await job.look()
+
+
+async def _start_when_allowed(job: Job) -> None:
+    """Only a node in touch with the control plane starts anything; and what it may have to stop, its watchdog knows before."""
+    touch, delay = job.tools.touch, job.guard_seconds
+    while True:
+        await touch.permission(delay)
+        if delay is not None:
+            await job.tools.guards.tell(job.uuid, job.existing(), 0, delay)
+        try:
+            await job.tools.engine.start(job.existing(), lambda: touch.check(delay))
+        except OutOfTouch:
+            continue
+        return
 
 
 async def _look_after_failure(job: Job) -> None:

@@ -14,7 +14,7 @@ from zun.api.requests import Call
 from zun.model.container_rules import NAME
 from zun.model.errors import Invalid, NotFound
 from zun.model.fields import Field, Unknown
-from zun.model.records import RegistryRecord
+from zun.model.registry import RegistryRecord
 from zun.model.rules import SCHEMA_VIOLATION, text
 from zun.services.registries import RegistryChanges, RegistryService
 

@@ -166,11 +166,11 @@ class Clearer:
 
     async def _clear_leftover(self, inbox_key: str) -> int:
         try:
-            ops = await self._leftovers.ops(inbox_key)
+            compares, ops = await self._leftovers.ops(inbox_key)
         except (Unavailable, Timeout) as error:
             self._again(inbox_key, error)
             return 0
-        return (await self._fence.transact([], ops)).revision if ops else 0
+        return (await self._fence.transact(compares, ops)).revision if ops else 0
 
     def _is_alive(self, node_name: str) -> bool:
         node = self._view.node(node_name)

@@ -4,7 +4,7 @@
 import msgspec
 
 from zun.model.records import ActionEvent, ActionRecord, ActionResult, Place, Verb
-from zun.model.steps import scheduling
+from zun.model.steps import with_result
 
 UNDONE = "The container was deleted before this was done."
 
@@ -21,10 +21,8 @@ def complete(
     """The action with its end, kept until `retention_seconds` from now. `note` tells more about the deletion, `place` about its beginning."""
     if action.expires_at is not None:
         return action
-    events = [*action.events, *scheduling(action, place)]
-    done = msgspec.structs.replace(action, expires_at=now + retention_seconds, events=events)
-    if result is not None:
-        done.finish_time, done.message, done.events = result.finish_time, result.message, [*events, *result.events]
+    done = with_result(action, result, place)
+    done.expires_at = now + retention_seconds
     if done.finish_time is not None:
         return done
     done.finish_time = now

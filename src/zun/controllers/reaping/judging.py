@@ -35,7 +35,9 @@ def judge(record: ContainerRecord, place: Place | None, seen: Observation | None
     deleting = deletion(record) is not None
     if place is None or not place.node:
         return Verdict.REMOVE if deleting else Verdict.KEEP
-    if seen is not None and seen.generation == place.generation and seen.state is SeenState.GONE:
+    gone = seen is not None and seen.generation == place.generation and seen.state is SeenState.GONE
+    ordered = place.leaving is not None and place.leaving.order is not None
+    if gone and (deleting or not ordered):  # one that its node was told to remove for another node goes on there
         return Verdict.REMOVE
     if deleting and not node_alive:
         return Verdict.REMOVE_AND_LEAVE_ORDER

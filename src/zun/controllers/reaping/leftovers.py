@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Orders in inboxes for things nobody wishes any more: taken out once the node says that the thing is gone.
+"""Orders in inboxes for things nobody wishes there any more: taken out once the node says that the thing is gone.
 
-They are left when something is deleted while its node is away. The node forgets the thing when its order is taken out.
+They are left when something is deleted, or placed elsewhere, while its node is away. The node forgets the thing when its order is taken out.
 """
 
 from zun.base.clock import Clock
@@ -9,7 +9,7 @@ from zun.controllers.reaping.judging import IMAGE_GONE
 from zun.model.errors import Internal
 from zun.model.records import ImageObservation, Observation, SeenState
 from zun.store import codec, keys
-from zun.store.interface import Delete, Op, Put, Store
+from zun.store.interface import Compare, Delete, Op, Put, Store, unchanged
 from zun.store.view import View
 
 CONTAINER, IMAGE = "c", "i"
@@ -42,18 +42,27 @@ class Leftovers:
         key = keys.inbox(node, uuid) if kind == "s" else keys.image_inbox(node, uuid)
         return None if self._is_wished(key) else key
 
-    async def ops(self, inbox_key: str) -> list[Op]:
-        """What takes the order out, if its node says that the thing is gone; else nothing."""
-        if self._is_wished(inbox_key) or not self._is_gone(inbox_key) or await self._store.get(inbox_key) is None:
-            return []
+    async def ops(self, inbox_key: str) -> tuple[list[Compare], list[Op]]:
+        """What takes the order out, if its node says that the thing is gone, as long as nobody wrote another one; else nothing."""
+        if self._is_wished(inbox_key) or not self._is_gone(inbox_key):
+            return [], []
+        found = await self._store.get(inbox_key)
+        if found is None:
+            return [], []
         touched = Put(f"{keys.TOUCHED}reaping", str(self._clock.now()).encode())
-        return [Delete(inbox_key), touched]
+        _, _, uuid = _parts(inbox_key.removeprefix(keys.INBOX))
+        _, placed = self._view.raw(keys.place(uuid))  # it may have been placed there again since the view saw it
+        return [unchanged(inbox_key, found.mod_revision), unchanged(keys.place(uuid), placed)], [
+            Delete(inbox_key),
+            touched,
+        ]
 
     def _is_wished(self, inbox_key: str) -> bool:
-        _, kind, uuid = _parts(inbox_key.removeprefix(keys.INBOX))
+        node, kind, uuid = _parts(inbox_key.removeprefix(keys.INBOX))
         if kind == IMAGE:
             return self._view.image(uuid) is not None
-        return self._view.container(uuid) is not None
+        entry = self._view.container(uuid)
+        return entry is not None and entry.node == node
 
     def _is_gone(self, inbox_key: str) -> bool:
         node, kind, uuid = _parts(inbox_key.removeprefix(keys.INBOX))

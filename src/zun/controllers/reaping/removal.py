@@ -7,9 +7,9 @@ import msgspec
 
 from zun.base.clock import Clock
 from zun.controllers.reaping.history import complete
-from zun.controllers.reaping.judging import Verdict, asked_by, deletion
-from zun.model.inbox import inbox_of
-from zun.model.records import ActionRecord, ActionResult, ContainerRecord, Inbox, Intent, Place, Usage
+from zun.controllers.reaping.judging import Verdict, asked_by
+from zun.model.inbox import removal_order
+from zun.model.records import ActionRecord, ActionResult, ContainerRecord, Place, Usage
 from zun.model.resources import held_by, subtract
 from zun.store import codec, keys
 from zun.store.interface import Compare, Delete, DeletePrefix, Op, Put, Store, unchanged
@@ -115,17 +115,9 @@ class Remover:
 def _order(record: ContainerRecord, place: Place, verdict: Verdict) -> Op:
     """The node's inbox entry goes, or tells a node that is away to remove the container when it returns."""
     key = keys.inbox(place.node, record.uuid)
-    wished = deletion(record)
-    if verdict is not Verdict.REMOVE_AND_LEAVE_ORDER or wished is None:
+    if verdict is not Verdict.REMOVE_AND_LEAVE_ORDER:
         return Delete(key)
-    return Put(key, codec.encode(removal_order(record, place, wished)))
-
-
-def removal_order(record: ContainerRecord, place: Place, wished: Intent) -> Inbox:
-    """An inbox entry that asks for nothing but removal, under a number the node has not seen."""
-    number = record.seq + 1
-    final = msgspec.structs.replace(wished, n=number, force=True, stop=False)
-    return msgspec.structs.replace(inbox_of(record, place), seq=number, intents=[final])
+    return Put(key, codec.encode(removal_order(record, place)))
 
 
 def _chunks(ops: Sequence[Op]) -> Iterator[tuple[Op, ...]]:

@@ -9,13 +9,15 @@ from zun.model.records import Claim, NetworkInfo
 
 
 class NodeFacts(msgspec.Struct, frozen=True):
-    """What a node is, as far as placing cares. `up`: it reports; `cpus`: the cores of the machine, more than which no
+    """What a node is, as far as placing cares. `up`: it reports, though its agent may be `restarting`; `cpus`: the cores of the machine, more than which no
     container can have however much is promised (0: not known); `record_revision`: that of what operators say of it."""
 
     name: str
     up: bool = True
     enabled: bool = True
     forced_down: bool = False
+    draining: bool = False
+    restarting: bool = False
     zone: str = ""
     cpus: int = 0
     millicpus: int = 0

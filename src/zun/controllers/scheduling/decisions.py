@@ -29,7 +29,8 @@ class News(msgspec.Struct, frozen=True):
 class Decision(msgspec.Struct, frozen=True):
     """`held` is what the container will have once this is written, None for nothing.
 
-    `otherwise` is what to write when the store refuses this as too large.
+    `otherwise` is what to write when the store refuses this as too large; `before` are transactions that go first, under the same conditions,
+    and may be done again.
     """
 
     uuid: str
@@ -38,3 +39,4 @@ class Decision(msgspec.Struct, frozen=True):
     news: News
     held: Held | None = None
     otherwise: "Decision | None" = None
+    before: tuple[tuple[Op, ...], ...] = ()

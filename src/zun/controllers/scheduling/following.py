@@ -32,14 +32,19 @@ class Follower:
         for entry in self._view.containers():
             self.take(entry.uuid, entry, self._view.revision)
 
-    def apply(self, change: Change) -> None:
-        """Take in one change."""
+    def apply(self, change: Change) -> bool:
+        """Take in one change; returns whether a node may have become able to have containers that it could not have before."""
         if change.kind == "node":
+            before = self.cluster.node(change.id)
+            could = before is not None and _takes_new(before.facts)
             self._take_node(change.id, self._view.node(change.id))
-        elif change.kind == "image":
+            after = self.cluster.node(change.id)
+            return after is not None and _takes_new(after.facts) and not could
+        if change.kind == "image":
             self._take_image(change.id, self._view.image(change.id))
         elif change.kind == "container":
             self.take(change.id, self._view.container(change.id), change.revision)
+        return False
 
     def take(self, uuid: str, entry: ContainerEntry | None, revision: int) -> None:
         """What a container has, as of `revision`."""
@@ -81,6 +86,10 @@ class Follower:
             self.cluster.describe(facts)
 
 
+def _takes_new(facts: NodeFacts) -> bool:
+    return facts.up and facts.enabled and not facts.draining
+
+
 def facts_of(node: NodeEntry) -> NodeFacts | None:
     """What placing needs to know of a node; None of one that is not registered. One that never reported is down."""
     record, info = node.record, node.info
@@ -91,6 +100,8 @@ def facts_of(node: NodeEntry) -> NodeFacts | None:
         up=False,
         enabled=not record.disabled,
         forced_down=record.forced_down,
+        draining=record.draining,
+        restarting=node.restarting,
         zone=record.zone,
         public_key=record.public_key,
         record_revision=node.record_revision,
@@ -102,6 +113,8 @@ def facts_of(node: NodeEntry) -> NodeFacts | None:
         up=node.alive,
         enabled=said.enabled,
         forced_down=said.forced_down,
+        draining=said.draining,
+        restarting=said.restarting,
         zone=said.zone,
         cpus=info.cpus,
         millicpus=info.millicpus,

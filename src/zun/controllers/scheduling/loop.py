@@ -15,6 +15,7 @@ from zun.base.workset import Workset
 from zun.controllers.scheduling import resizing
 from zun.controllers.scheduling.decisions import Decision
 from zun.controllers.scheduling.following import Follower
+from zun.controllers.scheduling.moving import Mover, reservation
 from zun.controllers.scheduling.options import SchedulerOptions
 from zun.controllers.scheduling.placing import Placer
 from zun.controllers.scheduling.planner import Planner
@@ -29,6 +30,9 @@ from zun.telemetry.meter import NO_METER, Meter
 from zun.telemetry.tracing import NO_TRACER, Tracer
 
 _LOG = logging.getLogger(__name__)
+_STUCK_SECONDS = 10.0
+"""Containers that were elsewhere before, and that no node can have now, are tried again so often."""
+
 _AT_ONCE = 256
 """Containers decided in one turn; news that come meanwhile wait for the next."""
 
@@ -45,16 +49,20 @@ class SchedulingLoop:
         master_key: MasterKey,
         options: SchedulerOptions,
         rng: random.Random,
+        heal_delay_seconds: float | None = None,
         meter: Meter = NO_METER,
         tracer: Tracer = NO_TRACER,
     ) -> None:
+        """`heal_delay_seconds`: after so long without its node a container that heals may be placed elsewhere (None: never)."""
         self._store = store
         self._view = view
         self._clock = clock
         self._options = options
         self._rng = rng
+        self._stuck: set[str] = set()
         self._teller = Teller(clock, meter, tracer)
-        self._placer = Placer(store, Planner(options), master_key, clock)
+        self._placer = Placer(store, Planner(options), master_key, clock, heal_delay_seconds=heal_delay_seconds)
+        self._mover = Mover(store, self._placer, clock)
 
     async def run(self, fence: Fence) -> None:
         """Until cancelled. Raises `LeadershipLost`. What is known of claims is read anew at every beginning."""
@@ -63,6 +71,7 @@ class SchedulingLoop:
         waiting: Workset[str] = Workset()
         follower = Follower(self._view, self._rng)
         may_refuse = asyncio.Event()
+        self._stuck.clear()
         async with asyncio.TaskGroup() as tasks:
             writer = Writer(
                 self._store,
@@ -76,6 +85,7 @@ class SchedulingLoop:
             )
             tasks.create_task(self._follow(follower, waiting, may_refuse))
             tasks.create_task(self._end_of_grace(may_refuse))
+            tasks.create_task(self._try_stuck_again(waiting))
             await may_refuse.wait()
             while True:
                 await self._turn(await waiting.take(_AT_ONCE), follower, writer)
@@ -88,10 +98,11 @@ class SchedulingLoop:
                 if change.kind == "reset":
                     self._look_at_all(follower, waiting, may_refuse)
                     continue
-                follower.apply(change)
+                if follower.apply(change):
+                    waiting.update(self._stuck)
                 if change.kind == "node" and follower.any_node_up(change.id):
                     may_refuse.set()
-                elif change.kind == "container" and _may_need_work(self._view.container(change.id)):
+                elif change.kind == "container" and (change.deleted or _may_need_work(self._view.container(change.id))):
                     waiting.add(change.id)
 
     def _look_at_all(self, follower: Follower, waiting: Workset[str], may_refuse: asyncio.Event) -> None:
@@ -104,6 +115,12 @@ class SchedulingLoop:
         """Just after the start the nodes are about to come: nothing is refused for want of them before this has passed."""
         await self._clock.sleep(self._options.node_grace_seconds)
         may_refuse.set()
+
+    async def _try_stuck_again(self, waiting: Workset[str]) -> None:
+        """Room is made without a node coming or going, too."""
+        while True:
+            await self._clock.sleep(_STUCK_SECONDS)
+            waiting.update(self._stuck)
 
     async def _turn(self, uuids: list[str], follower: Follower, writer: Writer) -> None:
         decisions = []
@@ -120,7 +137,9 @@ class SchedulingLoop:
     async def _decide(self, uuid: str, follower: Follower, writer: Writer) -> Decision | None:
         """None: there is nothing to do for it, or not now."""
         entry = self._view.container(uuid)
+        self._stuck.discard(uuid)
         if entry is None:
+            follower.cluster.revoke(reservation(uuid))
             return None
         record, place = entry.record(), entry.place()
         with in_request(record.intents[-1].request_id if record.intents else ""):
@@ -134,15 +153,32 @@ class SchedulingLoop:
     async def _decision(
         self, entry: ContainerEntry, record: ContainerRecord, place: Place | None, follower: Follower
     ) -> Decision | None:
+        cluster = follower.cluster
+        if place is None or place.leaving is None:
+            cluster.revoke(reservation(record.uuid))
         if any(intent.verb is Verb.DELETE for intent in record.intents):
             return None
+        if place is not None and place.leaving is not None:
+            decision = self._remember_stuck(record.uuid, await self._mover.decide(entry, cluster))
+            if place.leaving.order is not None or decision is not None:
+                return decision
         if entry.node:
-            return resizing.decide(entry, follower.cluster, self._clock.now())
-        if place is None or place.failure is None or place.failure.seq < record.seq:
-            return await self._placer.decide(entry, follower.cluster)
-        return None
+            return resizing.decide(entry, cluster, self._clock.now())
+        refused = place is not None and place.failure is not None and place.failure.seq >= record.seq
+        if refused and (place is None or place.resume is None):
+            return None
+        decision = await self._placer.decide(entry, cluster)
+        return self._remember_stuck(record.uuid, decision) if refused else decision
+
+    def _remember_stuck(self, uuid: str, decision: Decision | None) -> Decision | None:
+        """A container that was somewhere and has nowhere to go now is tried again, without anybody asking."""
+        if decision is None or decision.held is None:
+            self._stuck.add(uuid)
+        return decision
 
 
 def _may_need_work(entry: ContainerEntry | None) -> bool:
-    """Cheap: not placed, or its wish is newer than its place (a resize may wait)."""
-    return entry is not None and (not entry.node or entry.wish_revision > entry.place_revision)
+    """Cheap: not placed, or about to leave its place, or its wish is newer than its place (a resize may wait)."""
+    if entry is None:
+        return False
+    return not entry.node or entry.wish_revision > entry.place_revision or entry.may_be_leaving

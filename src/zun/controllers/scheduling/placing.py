@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a plan into a decision: the place, the node's inbox, sealed files and address claims; or the failure that people see."""
 
+from collections.abc import Callable
+
+import msgspec
+
 from zun.base.clock import Clock
 from zun.base.sealing import MasterKey
 from zun.controllers.scheduling.cluster import PENDING, Cluster, Held
 from zun.controllers.scheduling.decisions import Decision, News
+from zun.controllers.scheduling.history import move_line
 from zun.controllers.scheduling.planner import NoPlace, Placement, Planner
-from zun.controllers.scheduling.requests import request_of
+from zun.controllers.scheduling.requests import Request, request_of
 from zun.controllers.scheduling.staging import hand_over
 from zun.model.errors import Conflict
 from zun.model.inbox import inbox_of
+from zun.model.moving import Resume
 from zun.model.records import Intent, NameClaim, Place, PlaceFailure, Verb
 from zun.model.status import NO_HOSTS
 from zun.store import codec, keys
-from zun.store.interface import Compare, Op, Put, Store, absent, unchanged
+from zun.store.interface import Compare, Delete, Op, Put, Store, absent, unchanged
 from zun.store.view import ContainerEntry
 from zun.telemetry.metrics import PLACEMENTS, REFUSALS
 
@@ -23,25 +29,68 @@ PLACE = "place"
 TOO_LARGE = "The container with its files is too large to be handed to a node; create it again with less."
 
 
-class Placer:
-    """Decides about containers without a place. It rotates through the ring of nodes, so equals take turns."""
+class Terms(msgspec.Struct, frozen=True):
+    """What comes with a placement beyond the placement itself.
 
-    def __init__(self, store: Store, planner: Planner, master_key: MasterKey, clock: Clock) -> None:
+    `resume`: it was elsewhere; `compares`, `ops` and `before` go into the decision; `refuse(reason, detail)` is what is decided when it cannot be
+    handed over after all.
+    """
+
+    refuse: Callable[[str, str], Decision]
+    resume: Resume | None = None
+    compares: tuple[Compare, ...] = ()
+    ops: tuple[Op, ...] = ()
+    before: tuple[tuple[Op, ...], ...] = ()
+
+
+class Placer:
+    """Decides about containers without a place. It rotates through the ring of nodes, so equals take turns.
+
+    `heal_delay_seconds`: after so long without its node a container that heals may be placed elsewhere (None: never).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        planner: Planner,
+        master_key: MasterKey,
+        clock: Clock,
+        *,
+        heal_delay_seconds: float | None = None,
+    ) -> None:
         self._store = store
         self._planner = planner
         self._master_key = master_key
         self._clock = clock
+        self._heal_delay = heal_delay_seconds
         self._start = 0
 
-    async def decide(self, entry: ContainerEntry, cluster: Cluster) -> Decision:
-        """Where `entry` goes, or why nowhere. What it takes is counted in `cluster` before anything is awaited."""
-        undecided, began = Undecided(entry), self._clock.now()
-        record = undecided.record
-        request = request_of(record)
-        plan = self._planner.plan(cluster, request, self._start)
+    async def decide(self, entry: ContainerEntry, cluster: Cluster) -> Decision | None:
+        """Where `entry` goes, or why nowhere; None when that is known. What it takes is counted in `cluster` before anything is awaited."""
+        undecided = Undecided(entry)
+        resume = undecided.before.resume if undecided.before is not None else None
+        request = request_of(undecided.record, networks=resume.networks if resume is not None else None)
+        plan = self.plan(cluster, request)
         if isinstance(plan, NoPlace):
+            if resume is not None and not undecided.is_news(plan.detail, self._clock.now()):
+                return None
             return self.refuse(undecided, f"{NO_HOSTS} {plan.detail}", plan.detail)
-        self._start = (self._start + plan.seen) % len(cluster.ring)
+        ops = () if resume is None else (move_line(undecided.record, resume, self._clock.now(), plan.why),)
+        terms = Terms(lambda reason, detail: self.refuse(undecided, reason, detail), resume, ops=ops)
+        return await self.hand(undecided, request, plan, cluster, terms)
+
+    def plan(self, cluster: Cluster, request: Request) -> Placement | NoPlace:
+        """The plan for one more container; nothing is counted yet."""
+        plan = self._planner.plan(cluster, request, self._start)
+        if isinstance(plan, Placement):
+            self._start = (self._start + plan.seen) % len(cluster.ring)
+        return plan
+
+    async def hand(
+        self, undecided: "Undecided", request: Request, plan: Placement, cluster: Cluster, terms: Terms
+    ) -> Decision:
+        """Hand a container to the node of the plan. What it takes is counted in `cluster` before anything is awaited."""
+        record, began = undecided.record, self._clock.now()
         held = Held(node=plan.node, claim=plan.claim, addresses=plan.addresses, revision=PENDING)
         cluster.hold(record.uuid, held)
         node = cluster.node(plan.node)
@@ -50,37 +99,48 @@ class Placer:
         secrets: list[Op] = []
         if request.secrets:
             try:
-                secrets = await hand_over(self._store, self._master_key, record.uuid, facts.name, facts.public_key)
+                secrets = await hand_over(
+                    self._store,
+                    self._master_key,
+                    record.uuid,
+                    facts.name,
+                    facts.public_key,
+                    keep=record.spec.auto_heal,
+                )
             except Conflict as error:
                 cluster.revoke(record.uuid)
-                return self.refuse(undecided, error.message, error.message)
-        place = self._place(undecided, plan)
-        claims = [Put(key, codec.encode(NameClaim(record.uuid))) for key in plan.addresses]
+                return terms.refuse(error.message, error.message)
+        place = self._place(undecided, plan, terms.resume)
+        had = set(undecided.before.addresses) if undecided.before is not None else set()
         compares = [
             *undecided.unchanged(),
             unchanged(keys.node(facts.name), facts.record_revision),
-            *(absent(key) for key in plan.addresses),
+            *(absent(key) for key in plan.addresses if key not in had),
+            *terms.compares,
         ]
         ops: list[Op] = [
             Put(keys.place(record.uuid), codec.encode(place, over=undecided.raw)),
             Put(keys.inbox(plan.node, record.uuid), codec.encode(inbox_of(record, place))),
-            *claims,
+            *(Put(key, codec.encode(NameClaim(record.uuid))) for key in plan.addresses),
+            *(Delete(key) for key in sorted(had - set(plan.addresses))),
             *secrets,
+            *terms.ops,
         ]
         return Decision(
             uuid=record.uuid,
             compares=tuple(compares),
             ops=tuple(ops),
             held=held,
-            otherwise=self.refuse(undecided, TOO_LARGE, TOO_LARGE),
+            otherwise=terms.refuse(TOO_LARGE, TOO_LARGE),
+            before=terms.before,
             news=News(
                 says=f"Container {record.uuid} goes to node {plan.node}: {plan.why}",
-                behind=undecided.behind,
+                behind=undecided.behind if terms.resume is None else None,  # a move is nobody's request
                 counts=PLACEMENTS,
                 began=began,
                 span=PLACE,
                 node=plan.node,
-                waited=True,
+                waited=terms.resume is None,
             ),
         )
 
@@ -97,6 +157,7 @@ class Placer:
             generation=before.generation if before is not None else 0,
             at=now,
             failure=PlaceFailure(reason=reason, detail=detail, at=now, seq=record.seq),
+            resume=before.resume if before is not None else None,
         )
         put = Put(keys.place(record.uuid), codec.encode(place, over=undecided.raw))
         return Decision(
@@ -112,7 +173,7 @@ class Placer:
             ),
         )
 
-    def _place(self, undecided: "Undecided", plan: Placement) -> Place:
+    def _place(self, undecided: "Undecided", plan: Placement, resume: Resume | None) -> Place:
         record, before = undecided.record, undecided.before
         return Place(
             uuid=record.uuid,
@@ -124,18 +185,27 @@ class Placer:
             resize_done=max((intent.n for intent in record.intents if intent.verb is Verb.RESIZE), default=0),
             addresses=list(plan.addresses),
             why=plan.why,
+            resume=resume,
+            heal_delay_seconds=self._heal_delay,
+            guarded=record.spec.auto_heal and self._heal_delay is not None,
         )
 
 
+_SAY_AGAIN_SECONDS = 60.0
+
+
 class Undecided:
-    """A container without place as it was read."""
+    """A container that is to be placed, as it was read."""
 
     def __init__(self, entry: ContainerEntry) -> None:
         self.record = entry.record()
         self.before = entry.place()
+        self.seen = entry.seen()
         self.raw = entry.place_raw or None
         self._wish_revision = entry.wish_revision
         self._place_revision = entry.place_revision
+        if self.before is None or (self.seen is not None and self.seen.generation != self.before.generation):
+            self.seen = None
 
     @property
     def behind(self) -> Intent | None:
@@ -149,3 +219,8 @@ class Undecided:
             unchanged(keys.container(uuid), self._wish_revision),
             unchanged(keys.place(uuid), self._place_revision),
         ]
+
+    def is_news(self, detail: str, now: float) -> bool:
+        """Whether a reason is worth writing down: it holds figures that change all the time, and it is found anew again and again."""
+        known = self.before.failure if self.before is not None else None
+        return known is None or (known.detail != detail and now - known.at >= _SAY_AGAIN_SECONDS)

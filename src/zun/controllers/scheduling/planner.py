@@ -18,6 +18,9 @@ from zun.controllers.scheduling.requests import Request
 from zun.controllers.scheduling.weighers import WEIGHERS, Weigher
 from zun.model.records import Claim
 
+_RESTARTING = 10.0
+"""What a node whose agent restarts loses in the order: more than any score, so that it gets what no other node can have."""
+
 
 class Placement(msgspec.Struct, frozen=True):
     """A node for a container, what it takes there, the keys of its fixed addresses, and why it is this node.
@@ -60,7 +63,7 @@ class Planner:
             node = ring[(start + seen - 1) % len(ring)]
             if not self._passes(filters, request, node, cluster, refused):
                 continue
-            score = self._weigher.score(request, node)
+            score = self._weigher.score(request, node) - (_RESTARTING if node.facts.restarting else 0.0)
             if best is None or score > best_score:
                 best, best_score = node, score
             found += 1

@@ -2,6 +2,7 @@
 """What a container asks of a node: read once from its spec, so that filters look at plain values."""
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 
@@ -19,7 +20,8 @@ _LOCAL = f"{LOCAL_DOMAIN}/"
 
 class Request(msgspec.Struct, frozen=True):
     """One container's demands. `dedicated` is a number of whole cpus (0: it shares); `secrets` tells that files or a login
-    must be sealed for the node; `local_image` is an image that only lies on the node where it was committed."""
+    must be sealed for the node; `local_image` is an image that only lies on the node where it was committed; `leaves` is the node it must not
+    be placed on since it leaves that."""
 
     uuid: str
     millicpus: int
@@ -34,6 +36,7 @@ class Request(msgspec.Struct, frozen=True):
     nets: tuple[NetRequest, ...] = ()
     secrets: bool = False
     local_image: str | None = None
+    leaves: str | None = None
 
     def claim(self, cpus: tuple[int, ...] = ()) -> Claim:
         """What it takes of a node; `cpus` are those it got for itself."""
@@ -45,8 +48,10 @@ class Request(msgspec.Struct, frozen=True):
         )
 
 
-def request_of(record: ContainerRecord) -> Request:
-    """What the wish asks for."""
+def request_of(
+    record: ContainerRecord, *, leaves: str | None = None, networks: Sequence[NetRequest] | None = None
+) -> Request:
+    """What the wish asks for; `networks` are those it is on when they are not the wish's."""
     spec = record.spec
     source = record.image_source
     return Request(
@@ -62,9 +67,10 @@ def request_of(record: ContainerRecord) -> Request:
             (key.removeprefix(LABEL_HINT), value) for key, value in spec.hints.items() if key.startswith(LABEL_HINT)
         ),
         capabilities=_capabilities(spec),
-        nets=tuple(spec.nets),
+        nets=tuple(spec.nets if networks is None else networks),
         secrets=record.files > 0 or (source is not None and source.credentials),
         local_image=source.reference if source is not None and source.reference.startswith(_LOCAL) else None,
+        leaves=leaves,
     )
 
 

@@ -7,8 +7,10 @@ from zun.store import keys
 from zun.store.interface import DeletePrefix, Op, Put, Store
 
 
-async def hand_over(store: Store, master_key: MasterKey, uuid: str, node: str, public_key: str) -> list[Op]:
-    """The writes that turn what is staged for a container into blobs that only `node` opens.
+async def hand_over(
+    store: Store, master_key: MasterKey, uuid: str, node: str, public_key: str, *, keep: bool
+) -> list[Op]:
+    """The writes that turn what is staged for a container into blobs that only `node` opens. `keep`: it may be needed for another node later.
 
     Raises `Conflict`, whose message is for the container's owner, when what was staged is not there or does not open.
     """
@@ -24,4 +26,4 @@ async def hand_over(store: Store, master_key: MasterKey, uuid: str, node: str, p
         except BadKeyError as error:
             raise Conflict("Its files were stored with another master key; create the container again.") from error
         ops.append(Put(keys.blob(node, uuid, number), seal(public_key, secret)))
-    return [*ops, DeletePrefix(prefix)]
+    return ops if keep else [*ops, DeletePrefix(prefix)]

@@ -52,7 +52,8 @@ class Writer:
     async def write(self, decisions: Sequence[Decision]) -> None:
         """Write them, and return when the view shows it. Raises `LeadershipLost`."""
         revision = 0
-        for batch in batches(decisions):
+        ready = [decision for decision in decisions if await self._prepare(decision)]
+        for batch in batches(ready):
             revision = max(revision, await self._write_batch(batch))
         try:
             await self._view.at_least(revision)
@@ -65,6 +66,15 @@ class Writer:
         self._follower.take(uuid, self._view.container(uuid), self._view.revision)
         tried = self._tries[uuid] = self._tries.get(uuid, 0) + 1
         self._tasks.create_task(self._look_later(uuid, _AGAIN.delay(tried - 1)))
+
+    async def _prepare(self, decision: Decision) -> bool:
+        """Write what goes first; whether the rest may follow."""
+        for ops in decision.before:
+            if not (await self._fence.transact(decision.compares, ops)).succeeded:
+                await self._view.fresh()
+                self.again(decision.uuid)
+                return False
+        return True
 
     async def _look_later(self, uuid: str, seconds: float) -> None:
         await self._clock.sleep(seconds)

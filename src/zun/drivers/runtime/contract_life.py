@@ -2,6 +2,9 @@
 """The contract's part about making, running, ending and recognising containers."""
 
 # ruff: noqa: S101
+import asyncio
+from pathlib import Path
+
 import pytest
 
 from zun.base.ids import new_uuid
@@ -61,6 +64,19 @@ class CreateContract:
         await again.containers.start(created)
         await again.containers.kill(running, "SIGKILL")
         assert (await ended(harness, running)).exit_code == 137
+
+    async def test_a_process_is_told_while_it_runs_and_its_control_group_is_named_after_the_handle(
+        self, harness: RuntimeHarness
+    ) -> None:
+        """Who must stop a container without the engine's help finds it by one or the other. An engine without processes tells 0."""
+        handle = await make(harness, WAITS)
+        assert (await harness.runtime.containers.inspect(handle)).pid == 0
+        await harness.runtime.containers.start(handle)
+        pid = (await harness.runtime.containers.inspect(handle)).pid
+        if pid:
+            assert handle in await asyncio.to_thread(Path(f"/proc/{pid}/cgroup").read_text)
+        await harness.runtime.containers.kill(handle, "SIGKILL")
+        assert (await ended(harness, handle)).pid == 0
 
     async def test_another_owner_sees_and_finds_none_of_them(self, harness: RuntimeHarness) -> None:
         handle = await run(harness)

@@ -138,7 +138,8 @@ class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """A container as the engine shows it. `handle` is the engine's id. Times are seconds since the epoch.
 
-    `state` is one of created, running, paused, exited, dead, unknown. `health` is starting, healthy, unhealthy or None.
+    `state` is one of created, running, paused, exited, dead, unknown. `health` is starting, healthy, unhealthy or None. `pid` is that of its
+    first process as the machine counts; 0 when none runs, and from an engine without processes.
     """
 
     handle: str
@@ -155,6 +156,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[Address, ...] = ()
     ports: tuple[int, ...] = ()
     image_id: str = ""
+    pid: int = 0
 
 
 class RuntimeEventKind(StrEnum):

@@ -15,6 +15,7 @@ from zun.controllers.scheduling.filters.enabled import EnabledFilter
 from zun.controllers.scheduling.filters.host import HostFilter
 from zun.controllers.scheduling.filters.image import ImageFilter
 from zun.controllers.scheduling.filters.labels import LabelFilter
+from zun.controllers.scheduling.filters.leaving import DrainingFilter, LeftFilter
 from zun.controllers.scheduling.filters.memory import MemoryFilter
 from zun.controllers.scheduling.filters.network import NetworkFilter
 from zun.controllers.scheduling.filters.runtime import RuntimeFilter
@@ -27,8 +28,10 @@ __all__ = ["FILTERS", "Filter"]
 FILTERS: tuple[Filter, ...] = (
     HostFilter(),
     ForcedDownFilter(),
+    LeftFilter(),
     UpFilter(),
     EnabledFilter(),
+    DrainingFilter(),
     ZoneFilter(),
     LabelFilter(),
     RuntimeFilter(),

@@ -68,6 +68,7 @@ def container(told: dict[str, Any], *, oom_at: float | None = None) -> Seen:
         addresses=_addresses(told["NetworkSettings"].get("Networks") or {}),
         ports=_ports(told["Config"].get("ExposedPorts") or {}),
         image_id=told.get("Image") or "",
+        pid=state.get("Pid") or 0,
     )
 
 
