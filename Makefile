@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run stop cluster cluster-stop test test-fast lint format bench clean
+.PHONY: help run stop cluster cluster-stop test test-fast lint format bench moving-storm clean
 
 PYTHON_SCRIPTS := scripts/build-image scripts/check-size
 
@@ -44,6 +44,10 @@ format: ## Put the source into the house's format
 bench: ## Measure, print a table and write docs/benchmarks.md
 	@scripts/setup-venv && scripts/ensure-docker && scripts/build-image && scripts/ensure-etcd
 	@.venv/bin/python -m benchmarks
+
+moving-storm: ## Let everything happen to a made-up cloud whose containers move: ROUNDS=500 programs of accidents
+	@scripts/setup-venv
+	@ZUN_MOVING_ROUNDS=$(or $(ROUNDS),500) ZUN_MOVING_STEPS=60 .venv/bin/python -m pytest tests/moving/test_random.py -q
 
 clean: ## Stop the service and delete its containers, its state and this checkout's environments
 	@scripts/clean
