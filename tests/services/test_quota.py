@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.desk import P1, Desk, context, desk_in
+from support.desk import P1, P2, Desk, context, desk_in
 from support.world import World, world_on
 from zun.base.clock import SystemClock
 from zun.model.container import Mount
@@ -38,10 +38,10 @@ async def a_store(kind: str, path: Path) -> AsyncIterator[Store]:
         await store.close()
 
 
-def used(world: World) -> Usage:
+def used(world: World, project: str = P1) -> Usage:
     """What the project's containers add up to."""
     total = Usage()
-    for entry in world.view.containers(P1):
+    for entry in world.view.containers(project):
         total = add(total, held_by(entry.record()))
     return total
 
@@ -126,6 +126,59 @@ async def test_a_name_that_another_service_took_meanwhile_fails_only_its_own_cre
         assert len(refused) == 1
 
 
+async def test_creates_of_many_projects_that_come_together_share_transactions(world: World) -> None:
+    async with desk_in(world, limits=UNLIMITED) as desk:
+        before = await world.store.revision()
+        projects = [f"{number:032}" for number in range(12)]
+        made = await asyncio.gather(*(desk.create(context(projects[n % 12])) for n in range(48)))
+        assert await world.store.revision() - before <= 5
+        assert len({entry.uuid for entry in made}) == 48
+        assert all(world.view.usage(project)[0] == used(world, project) for project in projects)
+        assert all(world.view.usage(project)[0].containers == 4 for project in projects)
+
+
+class Meddled(MemoryStore):
+    """A store in which somebody is always faster than a transaction for several projects: P2's usage changes before it."""
+
+    meddled = 0
+
+    async def transact(
+        self, compares: Sequence[Compare], success: Sequence[Op], failure: Sequence[Op] = ()
+    ) -> TxnResult:
+        usages = [op.key for op in success if isinstance(op, Put) and op.key.startswith(keys.QUOTAS)]
+        if len(usages) > 1 and keys.quota(P2) in usages:
+            self.meddled += 1
+            found = await self.get(keys.quota(P2))
+            value = found.value if found is not None else codec.encode(Usage())
+            await super().transact([], [Put(keys.quota(P2), value)])
+        await asyncio.sleep(0)
+        return await super().transact(compares, success, failure)
+
+
+async def test_who_interferes_with_one_project_keeps_no_other_from_its_containers() -> None:
+    store = Meddled(SystemClock())
+    async with world_on(store, SystemClock()) as world, desk_in(world, limits=Limits(5, -1, -1, -1)) as desk:
+        projects = ["3" * 32, "4" * 32, P1, P2, P1, P2, P1, P2, P1, P2, P1, P2, P1, P2]
+        calls = [desk.create(context(project)) for project in projects]
+        made, refused = outcomes(await asyncio.gather(*calls, return_exceptions=True))
+        assert store.meddled, "they were written together at first"
+        assert (len(made), [type(refusal) for refusal in refused]) == (12, [QuotaExceeded, QuotaExceeded])
+        assert world.view.usage(P1)[0] == used(world, P1)
+        assert world.view.usage(P2)[0] == used(world, P2)
+    await store.close()
+
+
+async def test_a_name_of_the_whole_cloud_that_two_projects_ask_for_at_once_is_given_once(world: World) -> None:
+    async with desk_in(world, ContainerOptions(unique_name_scope="global"), UNLIMITED) as desk:
+        first = [desk.create(context(f"{number:032}"), name=f"first-{number}") for number in range(2)]
+        calls = [desk.create(context(project), name=name) for project in (P1, P2) for name in ("same", f"own-{project}")]
+        made, refused = outcomes(await asyncio.gather(*first, *calls, return_exceptions=True))
+        assert sorted(entry.name for entry in made if entry.name in {"same", f"own-{P1}", f"own-{P2}"}) == sorted(
+            ["same", f"own-{P1}", f"own-{P2}"]
+        )
+        assert [type(refusal) for refusal in refused] == [Conflict]
+
+
 async def test_big_files_are_split_over_transactions(world: World) -> None:
     async with desk_in(world, limits=UNLIMITED) as desk:
         content = b"x" * 256 * 1024
@@ -173,6 +226,7 @@ async def test_a_resize_and_creates_at_once_count_both() -> None:
 
 step = st.one_of(
     st.tuples(st.just("create"), st.integers(1, 400)),
+    st.tuples(st.just("other"), st.integers(1, 400)),
     st.tuples(st.just("delete"), st.integers(0, 9)),
     st.tuples(st.just("resize"), st.integers(1, 600)),
     st.tuples(st.just("refuse"), st.integers(0, 9)),
@@ -186,6 +240,8 @@ async def play(desk: Desk, what: str, number: int) -> None:
     living = list(world.view.containers(P1))
     if what == "create":
         await desk.create(run=True, memory=number, cpu=number / 100)
+    elif what == "other":
+        await desk.create(context(P2), memory=number)
     elif what == "pause":
         await asyncio.sleep(0)
     elif living:
@@ -226,6 +282,7 @@ def test_whatever_happens_at_once_limits_hold_and_nothing_leaks(rounds: list[lis
                 assert usage.containers <= 6
                 assert usage.millicpus <= 12_000
                 assert usage.memory <= 1000
+                assert world.view.usage(P2)[0] == used(world, P2)
         await store.close()
 
     asyncio.run(run())

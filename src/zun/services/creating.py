@@ -15,7 +15,7 @@ from zun.model.errors import Invalid, NotFound
 from zun.model.records import ContainerRecord, Intent, Verb
 from zun.policy.enforcer import Policy
 from zun.services import requirements
-from zun.services.accepting import Accept
+from zun.services.admitting import Accept
 from zun.services.image_sources import ImageSources
 from zun.services.naming import claimed_names, random_name
 from zun.services.nodes import find_node

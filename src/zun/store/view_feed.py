@@ -79,7 +79,8 @@ class Feed:
             await self._woken.wait()
             if cursor < self._dropped:
                 return [Change("reset", "", None, self.revision)], self._end()
-        return list(islice(self._ring, cursor - self._dropped, None)), self._end()
+        newest_first = list(islice(reversed(self._ring), self._end() - cursor))  # from that end, for a ring is walked item by item
+        return newest_first[::-1], self._end()
 
 
 class Subscription(AsyncIterator[Change]):
