@@ -83,6 +83,22 @@ async def test_containers_are_found_by_project_node_name_and_status_oldest_first
     assert list(view.containers(status=Status.STOPPED)) == [old]
 
 
+async def test_lists_stay_in_order_and_counts_true_whoever_goes(world: World) -> None:
+    await world.node()
+    entries = [await world.wish(record("p1", name=f"c{n}", at=float(n // 3))) for n in range(12)]
+    for entry in entries[::2]:
+        await world.running(entry.uuid)
+    left = list(world.view.containers())
+    for gone in (left[5], left[0], left[-1], left[6]):
+        await world.reaped(gone.uuid)
+        left.remove(gone)
+        assert list(world.view.containers()) == list(world.view.containers("p1")) == left
+        counts = world.view.counts()
+        assert counts.by_status == {status: len(list(world.view.containers(status=status))) for status in Status}
+        assert sum(counts.by_status.values()) == len(left)
+        assert counts.pending == sum(world.view.derive(entry).task_state is not None for entry in left)
+
+
 async def test_a_renamed_container_is_found_by_its_new_name_only(world: World) -> None:
     wished = record(name="before")
     await world.wish(wished)

@@ -24,6 +24,7 @@ from zun.store.interface import Compacted, Event, Store, WatchBatch
 from zun.store.view_entries import ContainerEntry, ImageEntry, NodeEntry
 from zun.store.view_expect import Expectation, Expectations
 from zun.store.view_feed import Change, Feed, Subscription
+from zun.store.view_index import Counts
 from zun.store.view_listing import list_differences
 from zun.store.view_state import ViewState
 
@@ -109,7 +110,7 @@ class View:
         elif node is not None:
             found = index.on_node(node)
         elif status is not None:
-            found = index.with_status(status, self._status)
+            found = index.with_status(status, self.derive)
         else:
             return self.by_age(project_id)
         return [
@@ -117,7 +118,7 @@ class View:
             for entry in found
             if (project_id is None or entry.project_id == project_id)
             and (node is None or entry.node == node)
-            and (status is None or self._status(entry) is status)
+            and (status is None or self.derive(entry).status is status)
         ]
 
     def by_age(self, project_id: str | None) -> list[ContainerEntry]:
@@ -128,6 +129,10 @@ class View:
     def derive(self, entry: ContainerEntry) -> Derived:
         """The container's status, task and reason, with its node's liveness; remembered until one of them changes."""
         return self._state.containers.derive(entry)
+
+    def counts(self) -> Counts:
+        """How many containers there are; as quick as few of them changed since the last question."""
+        return self._state.containers.index.counts(self.derive)
 
     def visible_revision(self, entry: ContainerEntry) -> int:
         """Changes whenever what is shown of the container may: with its records, and with its node's liveness."""
@@ -199,9 +204,6 @@ class View:
     def expect(self, uuid: str, request_id: str) -> AbstractContextManager[Expectation]:
         """Be told when a node finished the action `request_id` of container `uuid`. Enter before recording the action."""
         return self._expectations.expect(uuid, request_id)
-
-    def _status(self, entry: ContainerEntry) -> Status:
-        return self.derive(entry).status
 
     async def _follow(self) -> None:
         attempt, listed = 0, False

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a view shows, as figures: looked up when somebody asks."""
 
-from collections import Counter as Tally
 from collections.abc import Iterator
 
 from zun.base.clock import Clock
 from zun.model.moving import too_many_gone
-from zun.model.states import Status
 from zun.store.interface import Store
 from zun.store.view import View
 from zun.telemetry import metrics
@@ -37,22 +35,14 @@ class ViewFigures:
 
 
 class ContainerFigures:
-    """The containers in the view by status; call it for samples. Counted anew only when something changed: there may be very many."""
+    """The containers in the view by status; call it for samples. Only those that changed are looked at: there may be very many."""
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._counted_at = -1
-        self._statuses: Tally[Status] = Tally()
-        self._pending = 0
 
     def __call__(self) -> Iterator[Sample]:
         """Look."""
-        revision = self._view.project_revision(None)
-        if revision != self._counted_at:
-            self._counted_at = revision
-            derived = [self._view.derive(entry) for entry in self._view.containers()]
-            self._statuses = Tally(each.status for each in derived)
-            self._pending = sum(each.task_state is not None for each in derived)
-        for status in Status:
-            yield metrics.CONTAINERS, self._statuses[status], (status.value,)
-        yield metrics.PENDING, self._pending, ()
+        counts = self._view.counts()
+        for status, number in counts.by_status.items():
+            yield metrics.CONTAINERS, number, (status.value,)
+        yield metrics.PENDING, counts.pending, ()

@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The view's indexes of containers: all, by project, by node, by name, by status; each gives the oldest first."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from operator import attrgetter
 
+import msgspec
+
 from zun.model.states import Status
+from zun.model.status import Derived
 from zun.store.view_entries import ContainerEntry
 
 _AGE = attrgetter("created_at", "uuid")
 
+Derive = Callable[[ContainerEntry], Derived]
+
 
 class Ordered:
-    """Containers by age. The order is kept as a list; it is made again only after a removal or the late arrival of an old one."""
+    """Containers by age. The order is kept as a list; it is made again only after the late arrival of an old one,
+    for sorting a hundred thousand holds up every request."""
 
     __slots__ = ("_by_uuid", "_ordered")
 
@@ -35,7 +42,12 @@ class Ordered:
 
     def remove(self, entry: ContainerEntry) -> None:
         """Forget one."""
-        if self._by_uuid.pop(entry.uuid, None) is not None:
+        if self._by_uuid.pop(entry.uuid, None) is None or self._ordered is None:
+            return
+        at = bisect_left(self._ordered, _AGE(entry), key=_AGE)
+        if at < len(self._ordered) and self._ordered[at] is entry:
+            del self._ordered[at]
+        else:
             self._ordered = None
 
     def oldest_first(self) -> list[ContainerEntry]:
@@ -109,9 +121,13 @@ class Index:
         """The containers with a name, oldest first."""
         return sorted(self._by_name.get(name, ()), key=_AGE)
 
-    def with_status(self, status: Status, derive: Callable[[ContainerEntry], Status]) -> list[ContainerEntry]:
+    def with_status(self, status: Status, derive: Derive) -> list[ContainerEntry]:
         """The containers in a status, oldest first."""
         return sorted(self._statuses.get(status, self.all.oldest_first, derive), key=_AGE)
+
+    def counts(self, derive: Derive) -> "Counts":
+        """How many containers are in each status."""
+        return self._statuses.counts(self.all.oldest_first, derive)
 
     def _leave_node(self, entry: ContainerEntry, node: str | None = None) -> None:
         name = entry.node if node is None else node
@@ -129,12 +145,20 @@ class Index:
             self._by_name.pop(held, None)
 
 
+class Counts(msgspec.Struct, frozen=True):
+    """How many containers are in each status, and how many have work to do."""
+
+    by_status: dict[Status, int]
+    pending: int
+
+
 class StatusIndex:
     """Containers by status. A status costs decoding, so it is derived when asked for, and then only of those that changed."""
 
     def __init__(self) -> None:
-        self._filed: dict[str, Status] | None = None
+        self._filed: dict[str, Derived] | None = None
         self._by_status: dict[Status, dict[str, ContainerEntry]] = {status: {} for status in Status}
+        self._pending = 0
         self._stale: dict[str, ContainerEntry] = {}
 
     def touch(self, entry: ContainerEntry) -> None:
@@ -144,26 +168,35 @@ class StatusIndex:
 
     def forget(self, entry: ContainerEntry) -> None:
         """A container went."""
-        if self._filed is None:
-            return
-        self._stale.pop(entry.uuid, None)
-        if (status := self._filed.pop(entry.uuid, None)) is not None:
-            del self._by_status[status][entry.uuid]
+        if self._filed is not None:
+            self._stale.pop(entry.uuid, None)
+            self._take_out(self._filed, entry.uuid)
 
     def get(
-        self,
-        status: Status,
-        everything: Callable[[], Iterable[ContainerEntry]],
-        derive: Callable[[ContainerEntry], Status],
+        self, status: Status, everything: Callable[[], Iterable[ContainerEntry]], derive: Derive
     ) -> Iterable[ContainerEntry]:
         """The containers in a status, in no order."""
+        self._catch_up(everything, derive)
+        return self._by_status[status].values()
+
+    def counts(self, everything: Callable[[], Iterable[ContainerEntry]], derive: Derive) -> Counts:
+        """How many there are."""
+        self._catch_up(everything, derive)
+        return Counts({status: len(held) for status, held in self._by_status.items()}, self._pending)
+
+    def _catch_up(self, everything: Callable[[], Iterable[ContainerEntry]], derive: Derive) -> None:
         if self._filed is None:
             self._filed = {}
             self._stale = {entry.uuid: entry for entry in everything()}
         for uuid, entry in self._stale.items():
-            if (old := self._filed.get(uuid)) is not None:
-                del self._by_status[old][uuid]
-            self._filed[uuid] = derive(entry)
-            self._by_status[self._filed[uuid]][uuid] = entry
+            self._take_out(self._filed, uuid)
+            found = self._filed[uuid] = derive(entry)
+            self._by_status[found.status][uuid] = entry
+            self._pending += found.task_state is not None
         self._stale = {}
-        return self._by_status[status].values()
+
+    def _take_out(self, filed: dict[str, Derived], uuid: str) -> None:
+        old = filed.pop(uuid, None)
+        if old is not None:
+            del self._by_status[old.status][uuid]
+            self._pending -= old.task_state is not None
