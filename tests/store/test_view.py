@@ -108,6 +108,19 @@ async def test_a_renamed_container_is_found_by_its_new_name_only(world: World) -
     assert list(world.view.containers(name="before")) == []
 
 
+async def test_containers_of_one_name_come_and_go_one_by_one(world: World) -> None:
+    entries = [await world.wish(record("p1", name="web", at=float(n))) for n in range(4)]
+    assert list(world.view.containers(name="web")) == entries
+    last = entries[2]
+    for gone in (entries[1], entries[0], entries[3], last):
+        await world.wish(last.record())  # written again: it is there once all the same
+        await world.reaped(gone.uuid)
+        entries.remove(gone)
+        assert list(world.view.containers(name="web")) == entries
+    again = await world.wish(record("p1", name="web"))
+    assert list(world.view.containers(name="web")) == [again]
+
+
 async def test_a_deleted_container_is_in_no_index_any_more(world: World) -> None:
     entry = await world.wish(record())
     await world.running(entry.uuid)

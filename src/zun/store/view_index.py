@@ -64,7 +64,7 @@ class Index:
         self.all = Ordered()
         self._by_project: dict[str, Ordered] = {}
         self._by_node: dict[str, dict[str, ContainerEntry]] = {}
-        self._by_name: dict[str, tuple[ContainerEntry, ...]] = {}
+        self._by_name = ByName()
         self._statuses = StatusIndex()
 
     def add(self, entry: ContainerEntry) -> None:
@@ -73,9 +73,7 @@ class Index:
         self._by_project.setdefault(entry.project_id, Ordered()).add(entry)
         if entry.node:
             self._by_node.setdefault(entry.node, {})[entry.uuid] = entry
-        same_name = self._by_name.get(entry.name, ())
-        if entry not in same_name:
-            self._by_name[entry.name] = (*same_name, entry)
+        self._by_name.add(entry)
         self._statuses.touch(entry)
 
     def remove(self, entry: ContainerEntry) -> None:
@@ -85,19 +83,19 @@ class Index:
             project.remove(entry)
             if not project:
                 del self._by_project[entry.project_id]
-        self._leave_node(entry)
-        self._leave_name(entry)
+        self._leave_node(entry.uuid, entry.node)
+        self._by_name.remove(entry.uuid, entry.name)
         self._statuses.forget(entry)
 
     def moved(self, entry: ContainerEntry, old_node: str, old_name: str) -> None:
         """A known container changed its node or its name; its project and age never change."""
         if old_node != entry.node:
-            self._leave_node(entry, old_node)
+            self._leave_node(entry.uuid, old_node)
             if entry.node:
                 self._by_node.setdefault(entry.node, {})[entry.uuid] = entry
         if old_name != entry.name:
-            self._leave_name(entry, old_name)
-            self._by_name[entry.name] = (*self._by_name.get(entry.name, ()), entry)
+            self._by_name.remove(entry.uuid, old_name)
+            self._by_name.add(entry)
         self._statuses.touch(entry)
 
     def touched(self, entry: ContainerEntry) -> None:
@@ -119,7 +117,7 @@ class Index:
 
     def named(self, name: str) -> Iterable[ContainerEntry]:
         """The containers with a name, oldest first."""
-        return sorted(self._by_name.get(name, ()), key=_AGE)
+        return sorted(self._by_name.get(name), key=_AGE)
 
     def with_status(self, status: Status, derive: Derive) -> list[ContainerEntry]:
         """The containers in a status, oldest first."""
@@ -129,20 +127,46 @@ class Index:
         """How many containers are in each status."""
         return self._statuses.counts(self.all.oldest_first, derive)
 
-    def _leave_node(self, entry: ContainerEntry, node: str | None = None) -> None:
-        name = entry.node if node is None else node
-        if (there := self._by_node.get(name)) is not None:
-            there.pop(entry.uuid, None)
+    def _leave_node(self, uuid: str, node: str) -> None:
+        if (there := self._by_node.get(node)) is not None:
+            there.pop(uuid, None)
             if not there:
-                del self._by_node[name]
+                del self._by_node[node]
 
-    def _leave_name(self, entry: ContainerEntry, name: str | None = None) -> None:
-        held = entry.name if name is None else name
-        rest = tuple(other for other in self._by_name.get(held, ()) if other is not entry)
-        if rest:
-            self._by_name[held] = rest
-        else:
-            self._by_name.pop(held, None)
+
+class ByName:
+    """Containers by name. Most names are one container's, which must cost little; some are very many's, which must not be slow."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held: dict[str, ContainerEntry | dict[str, ContainerEntry]] = {}
+
+    def add(self, entry: ContainerEntry) -> None:
+        """Take one in (again) under its present name."""
+        there = self._held.get(entry.name)
+        if there is None:
+            self._held[entry.name] = entry
+        elif isinstance(there, dict):
+            there[entry.uuid] = entry
+        elif there is not entry:
+            self._held[entry.name] = {there.uuid: there, entry.uuid: entry}
+
+    def remove(self, uuid: str, name: str) -> None:
+        """Forget one that had this name."""
+        there = self._held.get(name)
+        if isinstance(there, dict):
+            there.pop(uuid, None)
+            if there:
+                return
+        elif there is None or there.uuid != uuid:
+            return
+        del self._held[name]
+
+    def get(self, name: str) -> Iterable[ContainerEntry]:
+        """All with this name, in no order."""
+        there = self._held.get(name, {})
+        return there.values() if isinstance(there, dict) else (there,)
 
 
 class Counts(msgspec.Struct, frozen=True):
