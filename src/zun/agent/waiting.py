@@ -15,30 +15,35 @@ class Bell:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._event = asyncio.Event()
+        self._rung = False
+        self._woken = asyncio.Event()
 
     def ring(self) -> None:
         """There is news."""
-        self._event.set()
+        self._rung = True
+        self._woken.set()
 
     async def wait(self, seconds: float | None = None) -> bool:
         """Until the bell rings, at most `seconds` (None: however long). Returns whether it rang."""
-        if seconds is None:
-            await self._event.wait()
-        elif not self._event.is_set():
-            await self._race(seconds)
-        rang = self._event.is_set()
-        self._event.clear()
+        if not self._rung:
+            if seconds is None:
+                await self._woken.wait()
+            else:
+                await self._wait_for(seconds)
+        rang, self._rung = self._rung, False
+        self._woken.clear()
         return rang
 
-    async def _race(self, seconds: float) -> None:
-        tasks = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._event.wait())]
+    async def _wait_for(self, seconds: float) -> None:
+        alarm = asyncio.ensure_future(self._alarm(seconds))
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await self._woken.wait()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            alarm.cancel()
+
+    async def _alarm(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._woken.set()
 
 
 async def first_of(wanted: Awaitable[T], instead: "asyncio.Future[int]") -> T | None:
