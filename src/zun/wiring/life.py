@@ -123,6 +123,9 @@ async def _unless_stopped(building: Coroutine[object, object, House], stop: asyn
 
 async def _greet(house: House, manager: ServiceManager) -> None:
     await house.ready()
+    # What was read meanwhile, a view of everything above all, is kept too: looking through it pauses requests for long.
+    gc.collect()
+    gc.freeze()
     _LOG.info("%s", house.greeting)
     manager.ready()
 
