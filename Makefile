@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run stop cluster cluster-stop test test-fast lint format bench moving-storm clean
+.PHONY: help run stop cluster cluster-stop test test-fast lint format bench bench-fleet moving-storm clean
 
 PYTHON_SCRIPTS := scripts/build-image scripts/check-size
 
@@ -24,7 +24,7 @@ cluster-stop: ## Remove the cluster with its containers and its state
 	@scripts/cluster down
 
 test: ## Run every test: sets up Docker, the local images, etcd, Keystone and the clients, 15 minutes at most
-	@scripts/test fast etcd docker crash cluster compat keystone
+	@scripts/test fast etcd docker crash cluster fleet compat keystone
 
 test-fast: ## Run the tests that need no Docker, etcd, Keystone or foreign client
 	@scripts/test fast
@@ -44,6 +44,10 @@ format: ## Put the source into the house's format
 bench: ## Measure, print a table and write docs/benchmarks.md
 	@scripts/setup-venv && scripts/ensure-docker && scripts/build-image && scripts/ensure-etcd
 	@.venv/bin/python -m benchmarks
+
+bench-fleet: ## Measure a fleet of 5,000 simulated nodes with 100,000 containers and write docs/benchmarks-fleet.md
+	@scripts/setup-venv && scripts/ensure-etcd
+	@.venv/bin/python -m benchmarks.fleet $(FLEET)
 
 moving-storm: ## Let everything happen to a made-up cloud whose containers move: ROUNDS=500 programs of accidents
 	@scripts/setup-venv

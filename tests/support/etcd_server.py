@@ -21,6 +21,13 @@ class EtcdServer:
         self._client_port, self._peer_port = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.endpoint = f"127.0.0.1:{self._client_port}"
+        self.data_dir = directory / "data"
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None, "etcd does not run"
+        return self._process.pid
 
     def client_options(self) -> StoreOptions:
         """How to connect."""
@@ -31,7 +38,7 @@ class EtcdServer:
         client, peer = f"http://{self.endpoint}", f"http://127.0.0.1:{self._peer_port}"
         arguments = {
             "--name": "test",
-            "--data-dir": str(self._directory / "data"),
+            "--data-dir": str(self.data_dir),
             "--listen-client-urls": client,
             "--advertise-client-urls": client,
             "--listen-peer-urls": peer,
