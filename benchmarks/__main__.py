@@ -42,7 +42,7 @@ def main() -> None:
     unknown = [name for name in given.part if name not in PARTS]
     if unknown:
         parser.error(f"there is no part {', '.join(unknown)}; parts are {', '.join(PARTS)}")
-    machine, loads, found = report.machine(), [report.load()], []
+    machine, loads, found = report.machine(report.docker()), [report.load()], []
     with tempfile.TemporaryDirectory(prefix="zun-bench-pyc-") as bytecode:
         for name in given.part or PARTS:
             begin = time.perf_counter()
@@ -52,7 +52,11 @@ def main() -> None:
             print(f" ({time.perf_counter() - begin:.0f} s)", file=sys.stderr, flush=True)
     print(report.printed(found))
     if not given.part and not given.no_page:
-        report.write(found, f"{machine} Load average before the run {loads[0]:.1f}, at most {max(loads):.1f} in it.")
+        report.write(
+            report.ONE_MACHINE,
+            found,
+            f"{machine} Load average before the run {loads[0]:.1f}, at most {max(loads):.1f} in it.",
+        )
 
 
 if __name__ == "__main__":

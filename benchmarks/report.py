@@ -1,21 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table, for a terminal and for docs/benchmarks.md. What people wrote below the marker in the page is kept."""
+"""The tables, for a terminal and for the pages below docs/. What people wrote below the marker in a page is kept."""
 
 import asyncio
 import os
 import platform
+import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aiodocker
+import msgspec
 
 from benchmarks.rows import Part, Row
 from zun import __version__
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
-MARKER = "<!-- Written by hand from here on; `make bench` keeps it. -->"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 COLUMNS = ("measure", "ours", "baseline", "ratio", "target", "")
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of docs/ that a target of make writes."""
+
+    name: str
+    title: str
+    target: str
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return DOCS / self.name
+
+    @property
+    def marker(self) -> str:
+        """What stands above the part that people write."""
+        return f"<!-- Written by hand from here on; `make {self.target}` keeps it. -->"
+
+
+ONE_MACHINE = Page("benchmarks.md", "Benchmarks", "bench")
+FLEET = Page("benchmarks-fleet.md", "Benchmarks of a fleet", "bench-fleet")
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -40,13 +63,13 @@ def _padded(line: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
-def page(parts: Sequence[Part], machine: str, kept: str) -> str:
-    """docs/benchmarks.md."""
+def written(page: Page, parts: Sequence[Part], machine: str, kept: str) -> str:
+    """The page's text; `kept` is what stands below the marker."""
     missed = [row for part in parts for row in part.rows if row.met is False]
     lines = [
-        "# Benchmarks",
+        f"# {page.title}",
         "",
-        "Measured by `make bench`, which writes this page; nothing in the table is estimated. A baseline is measured in the same run.",
+        f"Measured by `make {page.target}`, which writes this page; nothing in the table is estimated. A baseline is measured in the same run.",
         "",
         machine,
         "",
@@ -60,24 +83,35 @@ def page(parts: Sequence[Part], machine: str, kept: str) -> str:
         verdict = f"**{row.verdict}**" if row.met is False else row.verdict
         lines.append(f"| {' | '.join((shown, *cells(row)[:-1], verdict))} |")
     lines += ["", f"Targets missed in this run: {'; '.join(row.measure for row in missed) or 'none'}."]
-    lines += ["", "## Conditions", *(f"- {part.conditions}." for part in parts), "", MARKER, kept.strip(), ""]
+    lines += ["", "## Conditions", *(f"- {part.conditions}." for part in parts), "", page.marker, kept.strip(), ""]
     return "\n".join(lines)
 
 
-def write(parts: Sequence[Part], machine: str) -> None:
+def write(page: Page, parts: Sequence[Part], machine: str) -> None:
     """Write the page, keeping what people wrote."""
-    before = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-    PAGE.write_text(page(parts, machine, before.partition(MARKER)[2]), encoding="utf-8")
+    before = page.path.read_text(encoding="utf-8") if page.path.exists() else ""
+    page.path.write_text(written(page, parts, machine, before.partition(page.marker)[2]), encoding="utf-8")
 
 
-def machine() -> str:
-    """When and on what: no names of hosts, no paths."""
+def machine(*servers: str) -> str:
+    """When and on what: no names of hosts, no paths. `servers`: what else was used, with its version."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     now = datetime.now(UTC)
     return (
         f"{now:%Y-%m-%d %H:%M} UTC. {_cpu()}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, Linux {platform.release().partition('-')[0]}, Python "
-        f"{platform.python_version()}, Docker {asyncio.run(_docker_version())}, Zun {__version__}."
+        f"{', '.join((platform.python_version(), *servers))}, Zun {__version__}."
     )
+
+
+def docker() -> str:
+    """The engine."""
+    return f"Docker {asyncio.run(_docker_version())}"
+
+
+def etcd() -> str:
+    """The etcd that is installed."""
+    said = subprocess.run(["etcd", "--version"], capture_output=True, text=True, check=True, timeout=10).stdout
+    return f"etcd {said.partition(':')[2].split()[0]}"
 
 
 def load() -> float:

@@ -171,7 +171,9 @@ async def test_who_interferes_with_one_project_keeps_no_other_from_its_container
 async def test_a_name_of_the_whole_cloud_that_two_projects_ask_for_at_once_is_given_once(world: World) -> None:
     async with desk_in(world, ContainerOptions(unique_name_scope="global"), UNLIMITED) as desk:
         first = [desk.create(context(f"{number:032}"), name=f"first-{number}") for number in range(2)]
-        calls = [desk.create(context(project), name=name) for project in (P1, P2) for name in ("same", f"own-{project}")]
+        calls = [
+            desk.create(context(project), name=name) for project in (P1, P2) for name in ("same", f"own-{project}")
+        ]
         made, refused = outcomes(await asyncio.gather(*first, *calls, return_exceptions=True))
         assert sorted(entry.name for entry in made if entry.name in {"same", f"own-{P1}", f"own-{P2}"}) == sorted(
             ["same", f"own-{P1}", f"own-{P2}"]

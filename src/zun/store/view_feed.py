@@ -79,7 +79,8 @@ class Feed:
             await self._woken.wait()
             if cursor < self._dropped:
                 return [Change("reset", "", None, self.revision)], self._end()
-        newest_first = list(islice(reversed(self._ring), self._end() - cursor))  # from that end, for a ring is walked item by item
+        # From the newer end: a ring is walked item by item, and what is new is little of it.
+        newest_first = list(islice(reversed(self._ring), self._end() - cursor))
         return newest_first[::-1], self._end()
 
 
