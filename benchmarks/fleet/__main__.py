@@ -2,6 +2,7 @@
 """A fleet measured: `python -m benchmarks.fleet [--nodes 5000] [--containers 100000] [--no-page]`. About half an hour."""
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -169,6 +170,7 @@ def main() -> None:
     parser.add_argument("--rest", type=float, default=30.0, help="seconds of each look at a fleet at rest")
     parser.add_argument("--no-page", action="store_true", help=f"leave docs/{report.FLEET.name} as it is")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whatever ends it, it leaves no process behind
     machine = report.machine(report.etcd())
     with running(given) as run:
         run.measure()
