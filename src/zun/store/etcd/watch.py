@@ -22,6 +22,10 @@ from zun.store.interface import Compacted, WatchBatch
 OPEN_SECONDS = 10.0
 """So long is one attempt to begin a watch, over all members."""
 
+AHEAD_BYTES = 1 << 20
+AHEAD_BATCHES = 256
+"""So much may wait for who iterates before reading pauses."""
+
 RECONNECT = Backoff(first_seconds=0.05, cap_seconds=5.0, attempts=15)  # gives up after about a minute
 
 
@@ -34,7 +38,10 @@ class _Broken(Exception):
 
 
 class EtcdWatch(AsyncIterator[WatchBatch]):
-    """One watch, on a stream of its own: flow control of the stream bounds what waits here. One task may iterate."""
+    """One watch, on a stream of its own, read ahead of who iterates: what came meanwhile is delivered as one batch. One task may iterate.
+
+    What waits here is bounded, and then the stream's flow control bounds what waits there.
+    """
 
     def __init__(
         self,
@@ -57,7 +64,11 @@ class EtcdWatch(AsyncIterator[WatchBatch]):
         self._reconnected = reconnected
         self._at: tuple[Connection, Stream] | None = None
         self._progress_asked = False
-        self._reading: asyncio.Task[WatchBatch] | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._waiting: list[WatchBatch] = []
+        self._waiting_bytes = 0
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
         self._closed = False
 
     async def open(self) -> None:
@@ -84,24 +95,47 @@ class EtcdWatch(AsyncIterator[WatchBatch]):
         """End the watch; who waits for it gets `Unavailable`."""
         self._closed = True
         self._leave()
+        self._news.set()
         if self._reading is not None:
             self._reading.cancel()
-            await asyncio.wait([self._reading])
+            await asyncio.gather(self._reading, return_exceptions=True)
 
     async def __anext__(self) -> WatchBatch:
         # Cancelling a read would end the stream; so reading is a task that outlives a consumer that stops waiting.
         self._check_open()
         if self._reading is None:
-            self._reading = asyncio.create_task(self._next_batch(), name="etcd-watch")
-        reading = self._reading
-        await asyncio.wait([reading])
-        self._check_open()
-        self._reading = None
-        return reading.result()
+            self._reading = asyncio.create_task(self._read_ahead(), name="etcd-watch")
+        while not self._waiting:
+            if self._reading.done():
+                reading, self._reading = self._reading, None
+                reading.result()
+                raise Unavailable("The watch has ended; begin another.")
+            self._news.clear()
+            await self._news.wait()
+            self._check_open()
+        batches, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        self._room.set()
+        if len(batches) == 1:
+            return batches[0]
+        return WatchBatch(batches[-1].revision, tuple(event for batch in batches for event in batch.events))
 
     def _check_open(self) -> None:
         if self._closed:
             raise Unavailable("The store was closed; connect again and watch from the last revision + 1.")
+
+    async def _read_ahead(self) -> None:
+        """Until the watch ends: then this raises what its consumer is to be told after all that came before."""
+        try:
+            while True:
+                batch = await self._next_batch()
+                self._waiting.append(batch)
+                self._waiting_bytes += sum(len(event.kv.value) for event in batch.events)
+                self._news.set()
+                while self._waiting_bytes >= AHEAD_BYTES or len(self._waiting) >= AHEAD_BATCHES:
+                    self._room.clear()
+                    await self._room.wait()
+        finally:
+            self._news.set()
 
     async def _next_batch(self) -> WatchBatch:
         delays = self._reconnect.delays()
