@@ -81,6 +81,7 @@ class _Stream:
         self._stream = connection.stream(connection.calls.keep_alive)
         self._waiting: dict[int, deque[asyncio.Future[int]]] = {}
         self._questions: asyncio.Queue[int] = asyncio.Queue()
+        self._alarm: asyncio.TimerHandle | None = None
         self._tasks = [
             asyncio.create_task(self._write(), name="etcd-keep-alive-write"),
             asyncio.create_task(self._read(), name="etcd-keep-alive-read"),
@@ -93,14 +94,22 @@ class _Stream:
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(lease, deque()).append(answer)
         self._questions.put_nowait(lease)
-        while True:
-            done, _ = await asyncio.wait([answer], timeout=SILENCE_SECONDS)
-            if done:
-                return answer.result()
-            if self._clock.monotonic() - self._answered_at >= SILENCE_SECONDS:
-                self._members.suspect(self._connection)
-                self._members.prefer_another(self._connection)
-                self._end(_Broken())
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._listen)
+        return await answer
+
+    def _listen(self) -> None:
+        """One look for all who wait: has the stream been silent for too long?"""
+        self._alarm = None
+        if self.ended or not self._waiting:
+            return
+        left = SILENCE_SECONDS - (self._clock.monotonic() - self._answered_at)
+        if left > 0:
+            self._alarm = asyncio.get_running_loop().call_later(left, self._listen)
+            return
+        self._members.suspect(self._connection)
+        self._members.prefer_another(self._connection)
+        self._end(_Broken())
 
     async def close(self) -> None:
         """End it, and its tasks."""
@@ -149,6 +158,8 @@ class _Stream:
         self.ended = True
         self._connection.end_stream(self._stream)
         self._tasks[0].cancel()
+        if self._alarm is not None:
+            self._alarm.cancel()
         for answers in self._waiting.values():
             for answer in answers:
                 if not answer.done():
