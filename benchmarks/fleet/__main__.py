@@ -68,7 +68,7 @@ class Run:
         what = f"{given.nodes:,} nodes until all work on their inboxes"
         self.rows.append(Row(group="start", measure=what, ours=f"{seconds:.0f} s"))
         self._rest("no containers")
-        flood, requests = self._flood()
+        flood, requests, filled = self._flood()
         beside = self._again("ba", requests, given.sample)
         stream = self._stream(probe=flood.made[0][:2])
         say("one half after the other")
@@ -79,10 +79,12 @@ class Run:
         self._fleet.end()
         alone = self._again("al", requests, given.sample)
         self.rows += tables.of_rate(flood, beside, self._single, alone)
+        group = "creates, as fast as it goes"
+        self.rows.append(Row(group=group, measure="on the way there, containers/s", ours=rate(filled)))
         self.rows.append(tables.of_heartbeats(given.nodes, *stretches.heartbeats(self._fleet, given.nodes, given.rest)))
 
-    def _flood(self) -> tuple[stretches.Flood, list[pb.TxnRequest]]:
-        """Fill the fleet, and as fast as it goes; what was asked of etcd in that last part."""
+    def _flood(self) -> tuple[stretches.Flood, list[pb.TxnRequest], float]:
+        """Fill the fleet, and as fast as it goes; what was asked of etcd in that last part; the rate up to there."""
         given, made = self._given, self._fleet
         say(f"creates, up to {given.containers}")
         stretches.flood(made, given.sample // 10, CONNECTIONS)
@@ -92,10 +94,8 @@ class Run:
         flood = stretches.flood(made, given.sample, CONNECTIONS)
         mark(made, "flooded")
         requests = asked(made, "flood", "flooded")
-        group = "creates, as fast as it goes"
         self.rows += tables.of_transactions("as fast as it goes", requests, given.sample)
-        self.rows.append(Row(group=group, measure="up to there, containers/s", ours=rate(filled)))
-        return flood, requests
+        return flood, requests, filled
 
     def _stream(self, probe: tuple[str, int]) -> stretches.Stream:
         """At an even pace; a bare client does that again, too."""

@@ -2,7 +2,6 @@
 """How a watch on etcd reads ahead of who iterates, on a stream that a test feeds."""
 
 import asyncio
-from collections import deque
 from typing import Any
 
 import pytest
@@ -17,23 +16,22 @@ class Stream:
     """What a member sends: at once what is there, then nothing more."""
 
     def __init__(self) -> None:
-        self.sent: deque[pb.WatchResponse] = deque([pb.WatchResponse()])  # the watch is made
+        self.sent: asyncio.Queue[pb.WatchResponse] = asyncio.Queue()
+        self.sent.put_nowait(pb.WatchResponse())  # the watch is made
         self.read_count = 0
 
     def send(self, revision: int, *values: bytes) -> None:
         kvs = [pb.KeyValue(key=b"/k", value=value, mod_revision=revision, version=1) for value in values]
-        self.sent.append(
-            pb.WatchResponse(header=pb.ResponseHeader(revision=revision), events=[pb.Event(kv=kv) for kv in kvs])
-        )
+        header = pb.ResponseHeader(revision=revision)
+        self.sent.put_nowait(pb.WatchResponse(header=header, events=[pb.Event(kv=kv) for kv in kvs]))
 
     async def write(self, _: Any) -> None:
         return
 
     async def read(self) -> pb.WatchResponse:
-        while not self.sent:
-            await asyncio.sleep(0)
+        response = await self.sent.get()
         self.read_count += 1
-        return self.sent.popleft()
+        return response
 
     def cancel(self) -> bool:
         return True
@@ -103,7 +101,7 @@ async def test_what_came_before_the_watch_ended_is_told_before_its_end() -> None
     stream.send(5, b"a")
     assert values(await anext(watch)) == [b"a"]
     stream.send(6, b"b")
-    stream.sent.append(pb.WatchResponse(canceled=True, compact_revision=8))
+    stream.sent.put_nowait(pb.WatchResponse(canceled=True, compact_revision=8))
     await rest(stream)
     assert values(await anext(watch)) == [b"b"]
     with pytest.raises(Compacted):
