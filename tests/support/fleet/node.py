@@ -31,6 +31,7 @@ CPUS, MEMORY_MIB, DISK_GIB = 64, 256 * 1024, 4000
 """What each made-up machine has."""
 
 _REGISTERED_AT_ONCE = 60
+_BOOT = "simulated"
 
 
 def node_name(number: int) -> str:
@@ -42,7 +43,7 @@ class CountingLink(StoreNodeLink):
     """A link that remembers when the control plane had taken each "it runs" and each "it is gone"."""
 
     def __init__(self, store: Store, node: str, clock: Clock, told: "Told") -> None:
-        super().__init__(store, node, clock)
+        super().__init__(store, node, clock, boot_id=_BOOT)
         self._told = told
 
     async def report(self, reports: Sequence[Report]) -> None:
@@ -92,7 +93,7 @@ def make_node(
         link=CountingLink(store, name, clock, told),
         key=key,
         identity=identity,
-        boot_id="simulated",
+        boot_id=_BOOT,
         clock=clock,
         options=options,
         state_dir=directory / name,
