@@ -58,6 +58,8 @@ async def write(store: EtcdStore) -> int:
         (StatusCode.UNAVAILABLE, "etcdserver: leader changed"),
         (StatusCode.DEADLINE_EXCEEDED, "context deadline exceeded"),
         (StatusCode.CANCELLED, "context canceled"),
+        (StatusCode.UNKNOWN, "context deadline exceeded"),
+        (StatusCode.UNKNOWN, "context canceled"),
         (StatusCode.INTERNAL, "Internal error from Core"),
     ],
 )
