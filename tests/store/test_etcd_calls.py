@@ -58,6 +58,8 @@ async def write(store: EtcdStore) -> int:
         (StatusCode.UNAVAILABLE, "etcdserver: leader changed"),
         (StatusCode.DEADLINE_EXCEEDED, "context deadline exceeded"),
         (StatusCode.CANCELLED, "context canceled"),
+        (StatusCode.UNKNOWN, "context deadline exceeded"),
+        (StatusCode.UNKNOWN, "context canceled"),
         (StatusCode.INTERNAL, "Internal error from Core"),
     ],
 )
@@ -87,6 +89,25 @@ async def test_what_a_member_did_not_begin_another_one_does(
     first.says.append(said)
     await write(store)
     assert (first.asked, second.asked) == (["txn"], ["txn"])
+
+
+async def test_an_election_passes_unnoticed(store: EtcdStore, first: FakeMember, second: FakeMember) -> None:
+    for member in (first, second):
+        member.says += [(StatusCode.UNAVAILABLE, "etcdserver: no leader")] * 3
+    await write(store)
+    assert sorted([len(first.asked), len(second.asked)]) == [3, 4]
+
+
+async def test_a_write_that_nobody_begins_is_refused_in_the_end(
+    store: EtcdStore, first: FakeMember, second: FakeMember
+) -> None:
+    for member in (first, second):
+        member.says += [(StatusCode.UNAVAILABLE, "etcdserver: no leader")] * 1000
+    with pytest.raises(Unavailable, match="no leader"):
+        await write(store)
+    for member in (first, second):
+        member.says.clear()
+    await write(store)
 
 
 async def test_a_write_that_met_a_change_of_users_is_made_again_at_once(

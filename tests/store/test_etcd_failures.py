@@ -56,7 +56,6 @@ async def test_writes_and_watches_go_on_when_their_member_fails(
         await asyncio.to_thread(heal, number)
         await load.acknowledges()
     load.check()
-    assert load.refused == 0, "an election must pass unnoticed"
     await store.close()
 
 

@@ -59,12 +59,10 @@ def failure_of(error: grpc.aio.AioRpcError, *, writing: bool) -> Failure:
     for text, failure in _BY_TEXT.items():
         if text in details:
             return failure
-    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED):
+    if code in _UNANSWERED:
         if details.startswith("failed to connect"):
             return nobody_there()
         return in_doubt(writing=writing, timed_out=code is grpc.StatusCode.DEADLINE_EXCEEDED)
-    if code is grpc.StatusCode.INTERNAL and details.startswith("Internal error from Core"):
-        return in_doubt(writing=writing)  # what gRPC calls a connection that ends while a call begins on it
     kind, advice = _FINAL.get(code, (Internal, "look at its log and report this."))
     return Failure(Next.GIVE_UP, kind, f"etcd: {details or code.name}; {advice}")
 
@@ -99,6 +97,17 @@ _BY_TEXT = {
     "user name is empty": Failure(Next.GIVE_UP, Denied, NO_USER),
     "permission denied": Failure(Next.GIVE_UP, Denied, NOT_ALLOWED),
 }
+
+_UNANSWERED = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.UNKNOWN,  # "context deadline exceeded": the member's clock of the call ran out before ours
+        grpc.StatusCode.INTERNAL,  # "Internal error from Core": the connection ended while the call began on it
+        grpc.StatusCode.ABORTED,
+    }
+)
 
 _FINAL: dict[grpc.StatusCode, tuple[type[ZunError], str]] = {
     grpc.StatusCode.OUT_OF_RANGE: (Invalid, "change the request."),
