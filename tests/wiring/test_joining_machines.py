@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from support.etcd_server import free_port
-from support.roles import Api, Role, create, running
+from support.roles import Api, Role, create, leave_nothing, running
 from support.secure_etcd import SecureEtcd
 from support.service import ZUND, eventually
 from zun.pki.facts import certificate_facts
@@ -65,6 +65,7 @@ class Installation:
 
     def machine(self, name: str, *words: str) -> Role:
         """A machine with the fake engine and no settings of its own, not started yet."""
+        self.stack.callback(leave_nothing, self.directory / name, "fake")
         made = Role("compute", name, self.directory / name, "", "--runtime", "fake", *words)
         self.stack.callback(made.close)
         return made
