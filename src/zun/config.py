@@ -25,9 +25,11 @@ from zun.controllers.scheduling.options import SchedulerOptions
 from zun.drivers.identity.keystone.options import KeystoneOptions
 from zun.drivers.identity.options import IdentityOptions
 from zun.drivers.runtime.docker.options import DockerOptions
+from zun.gate.options import GateOptions
 from zun.model.errors import Invalid
 from zun.nodestreams.options import NodeStreamOptions
 from zun.policy.options import PolicyOptions
+from zun.services.join_options import JoinOptions
 from zun.services.live_options import LiveOptions
 from zun.services.options import ContainerOptions, QuotaOptions
 from zun.store.options import StoreOptions
@@ -78,6 +80,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     identity: IdentityOptions = IdentityOptions()
     keystone_authtoken: KeystoneOptions = KeystoneOptions()
     store: StoreOptions = StoreOptions()
+    gate: GateOptions = GateOptions()
+    join: JoinOptions = JoinOptions()
     log: LogOptions = LogOptions()
     metrics: MetricsOptions = MetricsOptions()
     tracing: TracingOptions = TracingOptions()

@@ -11,7 +11,7 @@ from typing import Any
 
 from zun import __version__
 from zun.base.addresses import address
-from zun.commands import keystone
+from zun.commands import authorities, etcd, keystone
 from zun.model.errors import Invalid, ZunError
 
 
@@ -64,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     _common(remove)
     remove.add_argument("name")
     remove.set_defaults(run=_remove_user)
+    authorities.add(commands, _state_dir)
+    etcd.add(commands, _common)
     keystone.add(commands, _common)
     return parser
 
@@ -88,14 +90,25 @@ def _add_roles(commands: Any) -> None:
     _has_figures(controller)
     controller.set_defaults(run=_run_role, role="controller")
 
+    gate = commands.add_parser("gate", help="let nodes reach the store; any number may, over one etcd")
+    _common(gate)
+    gate.add_argument("--listen", metavar="HOST:PORT", help="where nodes reach it (default 127.0.0.1:9519)")
+    _has_figures(gate)
+    gate.set_defaults(run=_run_role, role="gate", listens="gate")
+
     compute = commands.add_parser("compute", help="run containers on this machine: one node")
     _common(compute, state_dir="zun-node")
     _has_engine(compute)
     compute.add_argument(
         "--node-name", metavar="NAME", help="what the node is called, for good (default: the host name)"
     )
+    compute.add_argument(
+        "--join",
+        metavar="TOKEN",
+        help="become a node with the token that `zunctl node token` printed; -: read it from standard input",
+    )
     _has_figures(compute)
-    compute.set_defaults(run=_run_role, role="compute")
+    compute.set_defaults(run=_run_compute, role="compute")
 
     watchdog = commands.add_parser(
         "watchdog",
@@ -118,8 +131,12 @@ def _has_engine(parser: argparse.ArgumentParser) -> None:
 
 
 def _common(parser: argparse.ArgumentParser, *, state_dir: str = "zun") -> None:
-    parser.add_argument("--state-dir", type=Path, default=default_state_dir(state_dir), help="default: %(default)s")
+    _state_dir(parser, state_dir)
     parser.add_argument("--config", type=Path, help="an INI file; `zund config sample` shows what it may hold")
+
+
+def _state_dir(parser: argparse.ArgumentParser, name: str = "zun") -> None:
+    parser.add_argument("--state-dir", type=Path, default=default_state_dir(name), help="default: %(default)s")
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
@@ -131,7 +148,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
             host, port = address(arguments.listen)
         except ValueError as error:
             raise Invalid(f"--listen: {error}.") from error
-        changed["api"] = {"host": host, "port": port}
+        changed[given.get("listens", "api")] = {"host": host, "port": port}
     for name, (section, option) in _OVERRIDES.items():
         if given.get(name):
             changed[section] = {option: given[name]}
@@ -168,6 +185,15 @@ def _watch(arguments: argparse.Namespace) -> int:
 
     command = [sys.executable, "-I", "-S", watchdog.__file__, str(arguments.state_dir.absolute()), "--stay"]
     os.execv(sys.executable, command)  # noqa: S606
+
+
+def _run_compute(arguments: argparse.Namespace) -> int:
+    if arguments.join is not None:
+        from zun import config  # noqa: PLC0415
+        from zun.wiring import members  # noqa: PLC0415
+
+        members.join(config.load(arguments.state_dir, arguments.config, _overrides(arguments)), arguments.join)
+    return _run_role(arguments)
 
 
 def _print_sample(_: argparse.Namespace) -> int:

@@ -53,6 +53,17 @@ async def test_the_inbox_begins_with_all_there_is_and_goes_on_with_changes(
         assert changes[uuid_of(2)] is not None
 
 
+async def test_the_nodes_certificate_is_no_order(store: MemoryStore, link: StoreNodeLink) -> None:
+    await store.transact([], [Put(keys.node_certificate(NODE), b"{}")])
+    async with link.inbox() as batches:
+        first = await anext(batches)
+        assert (first.containers, first.damaged) == ({}, frozenset())
+        await store.transact([], [Put(keys.node_certificate(NODE), b"[]")])
+        await put_inbox(store, inbox(C1, intent(1, Verb.CREATE)))
+        while not (batch := await anext(batches)).containers:
+            assert batch.damaged == frozenset()
+
+
 async def test_an_inbox_of_many_pages_is_one_snapshot(store: MemoryStore, link: StoreNodeLink) -> None:
     for number in range(1203):
         await put_inbox(store, inbox(uuid_of(number)))

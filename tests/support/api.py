@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from support import joining
 from support.world import World, world_on
 from zun.api.app import Around
 from zun.api.assembly import Operation, Services, application
@@ -21,6 +22,7 @@ from zun.drivers.identity.fake import FakeIdentity
 from zun.drivers.runtime.types import Capability
 from zun.model.caller import Caller
 from zun.policy.enforcer import Policy
+from zun.services.account_keeping import AccountKeeper
 from zun.services.consoles import ConsoleGrants
 from zun.services.containers import ContainerService
 from zun.services.images import ImageService
@@ -70,6 +72,7 @@ class ApiWorld:
         writer = OptimisticWriter(store, view, clock)
         key = MasterKey(bytes(32))
         live_options = LiveOptions()
+        self.gate = joining.gate(store, policy, clock, key)
         self.containers = ContainerService(
             store,
             view,
@@ -89,10 +92,11 @@ class ApiWorld:
                 ConsoleGrants(store, clock, live_options),
                 live_options,
             ),
-            nodes=NodeService(view, policy, writer, clock),
+            nodes=NodeService(view, policy, writer, clock, keeper=AccountKeeper(store, self.gate.accounts)),
             images=ImageService(view, policy, writer, clock),
             registries=RegistryService(view, policy, writer, key, clock),
             limits=LimitService(view, policy, writer, quota.limits()),
+            joining=self.gate.service,
         )
         around = Around(self.identity, view, clock, options, self._observe)
         self.lifetime = Lifetime()

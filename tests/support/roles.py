@@ -174,7 +174,7 @@ class Cluster:
     def compute(self, name: str, settings: str = "", *, runtime: str = "fake") -> Role:
         """A node, not started yet. Its watchdog is ended with the cluster, since it outlives the node's process; so are its containers."""
         state_dir = self._directory / name
-        self._stack.callback(_leave_nothing, state_dir, runtime)
+        self._stack.callback(leave_nothing, state_dir, runtime)
         return self._role("compute", name, state_dir, settings, "--runtime", runtime, "--node-name", name)
 
     def _role(self, role: str, name: str, state_dir: Path, settings: str, *arguments: str) -> Role:
@@ -198,7 +198,8 @@ def watchdog_pid(state_dir: Path) -> int:
     return int(lock.read_text() or 0) if lock.exists() else 0
 
 
-def _leave_nothing(state_dir: Path, runtime: str) -> None:
+def leave_nothing(state_dir: Path, runtime: str) -> None:
+    """End the watchdog of a node that is no more, and remove the containers that it has in a real engine."""
     pid = watchdog_pid(state_dir)
     command = Path(f"/proc/{pid}/cmdline")
     if pid and command.exists() and str(state_dir) in command.read_text():

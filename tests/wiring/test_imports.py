@@ -20,7 +20,10 @@ HEAVY = (
 API = {"oslo_policy", "starlette", "uvicorn"}
 
 
-@pytest.mark.parametrize(("role", "needed"), [("all", API), ("api", API), ("controller", set()), ("compute", set())])
+@pytest.mark.parametrize(
+    ("role", "needed"),
+    [("all", API), ("api", API), ("controller", set()), ("compute", set()), ("gate", {"cryptography", "grpc"})],
+)
 def test_a_role_loads_no_heavy_module_that_it_can_do_without(role: str, needed: set[str]) -> None:
     """What is chosen by a setting (the store, the engine, who callers are) is loaded when it is chosen."""
     code = f"import sys, zun.wiring.role_{role}; print(*[name for name in {HEAVY!r} if name in sys.modules])"

@@ -22,10 +22,10 @@ def install(root: Path, *roles: str) -> str:
 
 
 def test_units_are_put_in_place_and_a_second_time_nothing_is_written(tmp_path: Path) -> None:
-    install(tmp_path, "api", "controller", "compute")
+    install(tmp_path, "api", "controller", "gate", "compute")
     names = {path.name for path in (tmp_path / "etc/systemd/system").iterdir()}
     assert names == {path.name for path in UNITS}
-    again = install(tmp_path, "api", "controller", "compute")
+    again = install(tmp_path, "api", "controller", "gate", "compute")
     assert "written" not in again
     unit = (tmp_path / "etc/systemd/system/zun-api.service").read_text()
     assert f"ExecStart={ROOT}/.venv/bin/zund api " in unit
@@ -38,7 +38,7 @@ def test_a_configuration_that_is_there_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "etc/zun.conf").read_text() == "mine"
 
 
-@pytest.mark.parametrize("role", ["api", "controller", "compute"])
+@pytest.mark.parametrize("role", ["api", "controller", "gate", "compute"])
 def test_the_command_of_a_unit_is_one_that_exists(
     role: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

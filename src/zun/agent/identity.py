@@ -11,6 +11,9 @@ from zun.model.errors import Internal
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
+MEMBERSHIP = "membership.json"
+"""The file in the state directory of a machine that joined an installation (`zun.agent.membership`)."""
+
 
 class NodeIdentity(msgspec.Struct, frozen=True):
     """As it lies in `<state-dir>/node.json`. `owner` labels every container of this node in the engine."""

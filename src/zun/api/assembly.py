@@ -15,6 +15,7 @@ from zun.api.handlers.discovery import DiscoveryHandlers
 from zun.api.handlers.hosts import HostHandlers
 from zun.api.handlers.images import ImageHandlers
 from zun.api.handlers.networks import NetworkHandlers
+from zun.api.handlers.node_joining import NodeJoiningHandlers
 from zun.api.handlers.nodes import NodeHandlers
 from zun.api.handlers.quotas import QuotaClassHandlers, QuotaHandlers
 from zun.api.handlers.registries import RegistryHandlers
@@ -36,6 +37,7 @@ from zun.model.fields import Bounds
 from zun.policy.enforcer import Policy
 from zun.services.containers import ContainerService
 from zun.services.images import ImageService
+from zun.services.joining import JoiningService
 from zun.services.limits import LimitService
 from zun.services.live import LiveService
 from zun.services.node_overview import NodeOverview
@@ -55,6 +57,7 @@ class Services:
     images: ImageService
     registries: RegistryService
     limits: LimitService
+    joining: JoiningService | None = None  # where machines can join
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ def application(
         registries=RegistryHandlers(services.registries),
         networks=NetworkHandlers(services.policy),
         capsules=CapsuleHandlers(),
+        node_joining=NodeJoiningHandlers(services.joining, services.policy),
         log_stream=LogStreamHandlers(containers, live, lifetime, streams),
         archive_stream=ArchiveStreamHandlers(containers, live, lifetime, streams),
         watch=WatchHandlers(

@@ -26,6 +26,6 @@ class Endpoint:
         check_accept(route, exchange.headers.get(b"accept"))
         check_content_type(route, exchange.headers.get(b"content-type"))
         limit = self._options.max_archive_body_bytes if route.large else self._options.max_body_bytes
-        call = Call(scope, receive, match.params, self._options, limit)
+        call = Call(scope, receive, match.params, self._options, route.most_bytes or limit)
         response = await route.handler(call)
         await response(scope, call.receive, send)

@@ -11,6 +11,7 @@ from zun.api.handlers import container_actions as actions
 from zun.api.handlers import container_live as live
 from zun.api.handlers import containers
 from zun.api.handlers import images as image_forms
+from zun.api.handlers import node_joining as join_forms
 from zun.api.handlers import quotas as quota_forms
 from zun.api.handlers import registries as registry_forms
 from zun.api.handlers import services as service_forms
@@ -24,6 +25,7 @@ from zun.api.handlers.discovery import DiscoveryHandlers
 from zun.api.handlers.hosts import HostHandlers
 from zun.api.handlers.images import ImageHandlers
 from zun.api.handlers.networks import NetworkHandlers
+from zun.api.handlers.node_joining import NodeJoiningHandlers
 from zun.api.handlers.nodes import NodeHandlers
 from zun.api.handlers.quotas import QuotaClassHandlers, QuotaHandlers
 from zun.api.handlers.registries import RegistryHandlers
@@ -66,6 +68,7 @@ class Handlers:
     registries: RegistryHandlers
     networks: NetworkHandlers
     capsules: CapsuleHandlers
+    node_joining: NodeJoiningHandlers
     log_stream: LogStreamHandlers
     archive_stream: ArchiveStreamHandlers
     watch: WatchHandlers
@@ -84,6 +87,7 @@ def all_routes(h: Handlers) -> list[Route]:
         *_images(h),
         *_operators(h),
         *_nodes(h),
+        *_joining(h),
         *_quotas(h),
         *_registries(h),
         *_streams(h),
@@ -251,6 +255,16 @@ def _nodes(h: Handlers) -> list[Route]:
         Route("GET", one, n.show, "node_show"),
         Route("POST", f"{one}/drain", n.drain, "node_drain"),
         Route("POST", f"{one}/undrain", n.undrain, "node_undrain"),
+    ]
+
+
+def _joining(h: Handlers) -> list[Route]:
+    j, tokens = h.node_joining, "/v1/nodes/tokens"
+    signed, most = join_forms.SignedForm, join_forms.MAX_BODY_BYTES
+    return [
+        Route("POST", tokens, j.create_token, "node_token_create", 201, either=join_forms.NewTokenForm),
+        Route("DELETE", f"{tokens}/{{id}}", j.revoke_token, "node_token_revoke", 204),
+        Route("POST", "/v1/nodes/join", j.join, "node_join", public=True, body=signed, most_bytes=most),
     ]
 
 

@@ -34,7 +34,8 @@ class Route(msgspec.Struct, frozen=True):
     """One URL of the service. What stands after `handler` is also what the OpenAPI document says of it.
 
     `name`: for metrics and as operation id. `since`, `until`: the microversions that have it. `public`: needs no token.
-    `json_body`: the body must be `application/json`. `large`: the body may be as large as an archive.
+    `json_body`: the body must be `application/json`. `large`: the body may be as large as an archive. `most_bytes`: the body may be
+    that large and no larger, whatever is configured (0: as configured).
     `query`, `body`: the forms that its parameters follow; `either`: they may come in the query or in the body.
     """
 
@@ -48,6 +49,7 @@ class Route(msgspec.Struct, frozen=True):
     public: bool = False
     json_body: bool = False
     large: bool = False
+    most_bytes: int = 0
     produces: str = JSON
     query: type[msgspec.Struct] | None = None
     body: type[msgspec.Struct] | None = None

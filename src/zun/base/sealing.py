@@ -6,6 +6,7 @@ node reads its own containers' secrets and nobody else's.
 Built on libsodium (PyNaCl): SecretBox (XSalsa20-Poly1305) and SealedBox (X25519).
 """
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class MasterKey:
     """The control plane's key for secrets at rest."""
 
     def __init__(self, key: bytes) -> None:
+        self._key = key
         self._box = nacl.secret.SecretBox(key)
 
     @classmethod
@@ -62,6 +64,11 @@ class MasterKey:
             return self._box.decrypt(stored)
         except nacl.exceptions.CryptoError as error:
             raise BadKeyError("A stored secret does not open with this installation's master key.") from error
+
+    def derive(self, purpose: bytes, context: bytes) -> bytes:
+        """32 bytes that only this installation can compute, others for each purpose and context (keyed BLAKE2b, RFC 7693)."""
+        own = hashlib.blake2b(purpose, key=self._key, digest_size=32).digest()
+        return hashlib.blake2b(context, key=own, digest_size=32).digest()
 
 
 class NodeKey:

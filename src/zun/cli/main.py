@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "network": ("network", "network", "Plug containers into networks"),
     "images": ("images", "images", "Images on the hosts"),
     "hosts": ("hosts", "hosts", "Machines that run containers"),
-    "node": ("nodes", "node", "Machines: their state, emptying them, switching them off"),
+    "node": ("nodes", "node", "Machines: their state, emptying them, switching them off, letting others join"),
     "services": ("services", "services", "State of the service's parts"),
     "zones": ("hosts", "zones", "Availability zones"),
     "quota": ("quota", "quota", "Limits and usage of a project"),

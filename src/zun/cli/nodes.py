@@ -12,6 +12,7 @@ from zun.cli import output as printing
 from zun.cli.client import Client, Query
 from zun.cli.failures import REFUSED, Failure
 from zun.cli.invocation import client_of, output_option
+from zun.cli.node_token import token
 from zun.cli.services import BINARY
 from zun.cli.words import age, mebibytes
 
@@ -22,6 +23,9 @@ _LOOK_SECONDS = 1.0
 @click.group()
 def node() -> None:
     """Machines that run containers; for administrators."""
+
+
+node.add_command(token)
 
 
 @node.command("list")

@@ -17,7 +17,6 @@ from zun.model.parts import NetRequest
 MAX_PENDING_INTENTS = 16
 """More intents than this may not wait for a node; the next is refused with 409."""
 
-
 Instant = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
 """A time that a node tells, up to the year 9999: a node is not believed what no calendar can show."""
 
@@ -314,6 +313,7 @@ class NodeRecord(msgspec.Struct, omit_defaults=True):
     forced_down: bool = False
     draining: bool = False
     public_key: str = ""
+    user: str = ""  # of a shared store: who may act for the node
     v: int = 1
 
 

@@ -108,6 +108,7 @@ RULES: tuple[Rule, ...] = (
     Rule("zun-service:disable", _A, "disable a service"),
     Rule("zun-service:force_down", _A, "force a service down"),
     Rule("zun-service:delete", _A, "delete a service"),
+    Rule("node:token", _A, "make or revoke tokens for machines to join"),
     Rule("capsule:create", _M, "create capsules"),
     Rule("capsule:delete", _M, "delete capsules"),
     Rule("capsule:delete_all_projects", _A, "delete capsules of other projects"),

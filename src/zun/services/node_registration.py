@@ -7,7 +7,7 @@ Needs the store and no view, so that whoever lets nodes in can do it in a transa
 import msgspec
 
 from zun.base.clock import Clock
-from zun.model.errors import Precondition
+from zun.model.errors import Conflict, Precondition
 from zun.model.records import NameClaim, NodeRecord
 from zun.services.optimistic import ATTEMPTS, Current, Write
 from zun.store import codec, keys
@@ -18,11 +18,12 @@ _NUMBERS = keys.unique_name("node-number", "")
 
 
 class Newcomer(msgspec.Struct, frozen=True):
-    """Who asks to be known: the node's name, its uuid, and the key (hex) its secrets are sealed for."""
+    """Who asks to be known: the node's name, its uuid, the key (hex) its secrets are sealed for, and its user of a shared store."""
 
     node: str
     uuid: str
     public_key: str
+    user: str = ""
 
 
 class NodeRegistration:
@@ -47,16 +48,24 @@ class NodeRegistration:
                 raise Precondition(f"Other nodes kept registering before {newcomer.node}; start it again.")
             await self._clock.sleep(delay)
 
-    async def wanted(self, newcomer: Newcomer) -> Write[NodeRecord]:
-        """The transaction that makes the node known, for one that writes more beside it. Without writes it is known already."""
+    async def wanted(self, newcomer: Newcomer, *, again: bool = True) -> Write[NodeRecord]:
+        """The transaction that makes the node known, for one that writes more beside it. Without writes it is known already.
+
+        Raises `Conflict` for a name that is known, unless it may be taken `again`.
+        """
         found = await self._store.get(keys.node(newcomer.node))
         if found is None:
             return await self._first(newcomer)
+        if not again:
+            raise Conflict(
+                f"There is a node {newcomer.node} already. Join under another name; to replace that node, make a token for its name: "
+                f"`zunctl node token --name {newcomer.node}`."
+            )
         current = Current(found.key, codec.decode(NodeRecord, found.value), found.mod_revision, found.value)
         known = codec.decode(NodeRecord, found.value)
-        if known.public_key == newcomer.public_key:
+        if (known.public_key, known.user) == (newcomer.public_key, newcomer.user):
             return Write(result=known, compares=[], ops=[])
-        known.public_key = newcomer.public_key
+        known.public_key, known.user = newcomer.public_key, newcomer.user
         known.updated_at = self._clock.now()
         return Write(result=known, compares=[current.unchanged()], ops=[current.put(known)])
 
@@ -64,7 +73,11 @@ class NodeRegistration:
         key = keys.node(newcomer.node)
         number = await self._free_number()
         new = NodeRecord(
-            node=newcomer.node, number=number, created_at=self._clock.now(), public_key=newcomer.public_key
+            node=newcomer.node,
+            number=number,
+            created_at=self._clock.now(),
+            public_key=newcomer.public_key,
+            user=newcomer.user,
         )
         claim = f"{_NUMBERS}{number:09}"
         return Write(

@@ -4,16 +4,17 @@
 A node is registered once (`node_registration`); what operators say of it (enabled, forced down, zone) is kept apart from what it says of itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from zun.base.clock import Clock
 from zun.base.ids import canonical_uuid
 from zun.model.caller import RequestContext
-from zun.model.errors import Conflict, NotFound
+from zun.model.errors import Conflict, NotFound, Timeout, Unavailable
 from zun.model.records import Claim, NodeInfo, NodeRecord
 from zun.policy.enforcer import Policy
+from zun.services.account_keeping import AccountKeeper
 from zun.services.node_overview import no_node
 from zun.services.optimistic import Current, OptimisticWriter, Write
 from zun.store import keys
@@ -56,7 +57,17 @@ class ComputeService(msgspec.Struct, frozen=True):
 class NodeService:
     """Looks at nodes and switches them."""
 
-    def __init__(self, view: View, policy: Policy, writer: OptimisticWriter, clock: Clock) -> None:
+    def __init__(
+        self,
+        view: View,
+        policy: Policy,
+        writer: OptimisticWriter,
+        clock: Clock,
+        *,
+        keeper: AccountKeeper | None = None,
+    ) -> None:
+        """`keeper`: where nodes have accounts of their own in the store."""
+        self._keeper = keeper
         self._view = view
         self._policy = policy
         self._writer = writer
@@ -134,13 +145,14 @@ class NodeService:
     async def delete(self, ctx: RequestContext, host: str, binary: str) -> None:
         """Forget a node. Raises `NotFound`, and `Conflict` while containers or images are placed on it.
 
-        A node that still works comes back when its agent starts again. Of a dead one everything it wrote goes, and
-        should it ever return, it removes what it has of ours.
+        A node with an account loses it, for good: to come back, its machine needs a new token. One without (in the control plane's own
+        process) that still works comes back when its agent starts again. Of a dead one everything it wrote goes, and should it ever
+        return, it removes what it has of ours.
         """
         self._policy.authorize(ctx.caller, "zun-service:delete")
 
-        async def forget() -> Write[None]:
-            current, _ = await self._registered(host, binary)
+        async def forget() -> Write[str]:
+            current, record = await self._registered(host, binary)
             self._refuse_while_used(host)
             ops: list[Delete | DeletePrefix] = [Delete(current.key)]
             compares = [current.unchanged()]
@@ -148,9 +160,31 @@ class NodeService:
             if node is None or node.gone:
                 ops += [DeletePrefix(keys.node_prefix(host)), DeletePrefix(keys.inbox_prefix(host))]
                 compares.append(absent(keys.node_alive(host)))
-            return Write(result=None, compares=compares, ops=ops)
+            return Write(result=record.user, compares=compares, ops=ops)
 
-        await self._writer.write(f"the service on {host}", forget)
+        user = await self._writer.write(f"the service on {host}", forget)
+        if user and self._keeper is not None:
+            await self._lock_out(host, self._keeper)
+
+    async def _lock_out(self, host: str, keeper: AccountKeeper) -> None:
+        """Take the account away, and then what the machine wrote until that moment. Should this fail, the leader takes the account."""
+        try:
+            if await keeper.settle(host) is None:
+                await self._writer.write(f"what {host} left", self._clear(host))
+        except (Unavailable, Timeout) as error:
+            raise Unavailable(
+                f"Node {host} is removed, but its account in the store is not yet; that follows within a minute after the store is back."
+            ) from error
+
+    def _clear(self, host: str) -> Callable[[], Awaitable[Write[None]]]:
+        async def clear() -> Write[None]:
+            current = await self._writer.current(NodeRecord, keys.node(host))
+            if current.record is not None:  # it joined anew meanwhile
+                return Write(result=None, compares=[], ops=[])
+            prefixes = [DeletePrefix(keys.node_prefix(host)), DeletePrefix(keys.inbox_prefix(host))]
+            return Write(result=None, compares=[current.unchanged()], ops=prefixes)
+
+        return clear
 
     async def _set_draining(self, name: str, *, draining: bool) -> NodeRecord:
         await self._view.fresh()

@@ -20,6 +20,7 @@ ADDRESSES = VIEW + "ip/"  # writer: the leader
 REGISTRIES = VIEW + "reg/"  # writer: services
 IMAGES = VIEW + "i/"  # writer: services (wish), the leader (removes when gone)
 CONSOLES = VIEW + "console/"  # writer: services (with a lease)
+JOIN_TOKENS = VIEW + "token/"  # writer: services (with a lease)
 LEADERS = VIEW + "lead/"  # writer: controllers (with a lease)
 SCHEMA = VIEW + "schema"  # writer: API servers and controllers, at their start
 TOUCHED = VIEW + "touched/"  # writer: the leader, when nothing else below `v/` changes
@@ -71,6 +72,11 @@ def node_alive(node: str) -> str:
 def node_life(node: str) -> str:
     """Written with every lease that the node takes, and without one: who compares it knows that the node did not return meanwhile."""
     return f"{OUT}{node}/life"
+
+
+def node_request(node: str) -> str:
+    """The node's request for its next certificate."""
+    return f"{OUT}{node}/csr"
 
 
 def node_prefix(node: str) -> str:
@@ -133,6 +139,11 @@ def console(token_hash: str) -> str:
     return CONSOLES + token_hash
 
 
+def join_token(token_id: str) -> str:
+    """A token with which a machine may join; the key holds its number, never the secret."""
+    return JOIN_TOKENS + token_id
+
+
 def leader(role: str) -> str:
     """Who leads a role."""
     return LEADERS + role
@@ -148,13 +159,23 @@ def image_inbox(node_name: str, uuid: str) -> str:
     return f"{INBOX}{node_name}/i/{uuid}"
 
 
+def node_certificate(node_name: str) -> str:
+    """The certificate that a node asked for. Writer: the leader."""
+    return f"{INBOX}{node_name}/certificate"
+
+
 def inbox_prefix(node_name: str) -> str:
     """All of a node's inbox."""
     return f"{INBOX}{node_name}/"
 
 
+def blobs_of(node_name: str) -> str:
+    """Prefix of all that is sealed for a node."""
+    return f"{BLOBS}{node_name}/"
+
+
 def blobs(node_name: str, uuid: str) -> str:
-    """Prefix of the files and secrets sealed for a node."""
+    """Prefix of a container's files and secrets sealed for a node."""
     return f"{BLOBS}{node_name}/{uuid}/"
 
 

@@ -21,6 +21,11 @@ class MeasuredStore:
         self._store = store
         self._meter = meter
 
+    @property
+    def behind(self) -> Store:
+        """The other store."""
+        return self._store
+
     def known_revision(self) -> int | None:
         """As the store says; asking costs nothing worth counting."""
         return self._store.known_revision()

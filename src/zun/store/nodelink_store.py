@@ -173,12 +173,14 @@ class StoreNodeLink:
         container_prefix, image_prefix = keys.inbox(self._node, ""), keys.image_inbox(self._node, "")
         for kv, deleted in changes:
             uuid = kv.key.rpartition("/")[2]
-            damaged.discard(uuid)
             if kv.key.startswith(container_prefix):
                 inbox = None if deleted else _readable(Inbox, kv)
                 containers[uuid] = inbox
             elif kv.key.startswith(image_prefix):
                 images[uuid] = None if deleted else _readable(ImageWish, kv)
+            else:  # the node's certificate, which `zun.store.nodecertificates` is about
+                continue
+            damaged.discard(uuid)
             if not deleted and containers.get(uuid) is None and images.get(uuid) is None:
                 damaged.add(uuid)
         for uuid in damaged:

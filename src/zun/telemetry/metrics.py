@@ -8,7 +8,7 @@ import msgspec
 _SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 _LONG = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
-API, CONTROLLER, COMPUTE = "api", "controller", "compute"
+API, CONTROLLER, COMPUTE, GATE = "api", "controller", "compute", "gate"
 
 
 class Kind(StrEnum):
@@ -95,11 +95,19 @@ REPORTS_WAITING = Metric(
 RESTARTS = Metric("zun_restarts", Kind.COUNTER, "Starts under a restart policy, also those that failed.", (COMPUTE,))
 HEALS = Metric("zun_heals", Kind.COUNTER, "Vanished containers made again, also when that failed.", (COMPUTE,))
 
+GATE_CALLS = Metric(
+    "zun_gate_calls",
+    Kind.COUNTER,
+    "Calls of nodes at the gate, when they end: done, denied (nothing that a node may do), busy (too many of one node), or failed.",
+    (GATE,),
+    ("call", "result"),
+)
+
 STORE_SECONDS = Metric(
     "zun_store_call_seconds",
     Kind.HISTOGRAM,
     "Calls of the store by result: done, unavailable, timeout, or refused.",
-    (API, CONTROLLER, COMPUTE),
+    (API, CONTROLLER, COMPUTE, GATE),
     ("call", "result"),
     _SHORT,
 )
@@ -107,7 +115,7 @@ WATCH_RECONNECTS = Metric(
     "zun_store_watch_reconnects",
     Kind.COUNTER,
     "Watches of etcd that broke and were tried again.",
-    (API, CONTROLLER, COMPUTE),
+    (API, CONTROLLER, COMPUTE, GATE),
 )
 
 ALL: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

@@ -3,11 +3,11 @@
 
 import sys
 
-from zun.telemetry.metrics import ALL, API, COMPUTE, CONTROLLER, Kind, Metric
+from zun.telemetry.metrics import ALL, API, COMPUTE, CONTROLLER, GATE, Kind, Metric
 
 _HEAD = """# Figures
 
-For Prometheus. An API server shows them at `GET /metrics` of the API, without a token; `zund all` shows all of them there. A controller or a node shows its own at the address that
+For Prometheus. An API server shows them at `GET /metrics` of the API, without a token; `zund all` shows all of them there. A controller, a gate or a node shows its own at the address that
 `[metrics] listen` or `--metrics` names; without one it keeps none. Each process also shows `process_*`: its memory, processor time and open files.
 
 Labels never hold names or ids of users' things. A counter ends in `_total`; a histogram is shown as `_bucket`, `_sum` and `_count`.
@@ -15,7 +15,7 @@ Labels never hold names or ids of users' things. A counter ends in `_total`; a h
 | name | kind | labels | told by | what |
 | --- | --- | --- | --- | --- |
 """
-_ROLES = {API: "API server", CONTROLLER: "controller", COMPUTE: "node"}
+_ROLES = {API: "API server", CONTROLLER: "controller", COMPUTE: "node", GATE: "gate"}
 
 
 def shown_name(metric: Metric) -> str:

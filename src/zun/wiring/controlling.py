@@ -18,6 +18,7 @@ from zun.store.view import View
 from zun.telemetry.meter import NO_METER, Meter
 from zun.telemetry.metrics import LEADER
 from zun.telemetry.tracing import NO_TRACER, Tracer
+from zun.wiring.certifying import certifying_loop
 from zun.wiring.stores import retention
 
 
@@ -72,4 +73,7 @@ def _loops(
     loops: list[Loop] = [scheduling, reaping, nodes]
     if store.known_revision() is None:  # an embedded store forgets by itself
         loops.append(CompactingLoop(store=store, clock=clock, retention=retention(settings)))
+    certifying = certifying_loop(settings, store=store, view=view, clock=clock)
+    if certifying is not None:
+        loops.append(certifying)
     return loops

@@ -5,25 +5,31 @@ from contextlib import AsyncExitStack
 
 from zun.base.clock import SystemClock
 from zun.config import Settings
+from zun.model.errors import Denied
 from zun.telemetry.metrics import COMPUTE
-from zun.wiring.basis import node_name, prepare
-from zun.wiring.computing import build_node, register_over_store
+from zun.wiring.basis import prepare
+from zun.wiring.computing import build_node
 from zun.wiring.life import House
 from zun.wiring.measuring import open_meter
-from zun.wiring.stores import node_agrees, open_store, require_shared_store
+from zun.wiring.standing import standing_of
+from zun.wiring.stores import node_agrees, open_store
 from zun.wiring.tracing import open_tracer
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> House:
     """A node. Raises `ZunError` when a part cannot be had."""
-    require_shared_store(settings, "compute")
+    standing = standing_of(settings)
+    settings, name = standing.settings, standing.name
     from zun.wiring.serving_streams import open_node_streams  # noqa: PLC0415 - loads grpc, as that store does
 
-    name = node_name(settings)
     clock = SystemClock()
     prepare(settings.state_dir)
     meter = await open_meter(settings, stack, COMPUTE)
-    store = await stack.enter_async_context(open_store(settings, clock, agree=node_agrees, meter=meter))
+    opening = open_store(settings, clock, agree=node_agrees, meter=meter, readable_key=standing.readable_key)
+    try:
+        store = await stack.enter_async_context(opening)
+    except Denied as error:
+        raise standing.denied(error) from error
     streams = open_node_streams(settings, node=name, clock=clock)
     stack.push_async_callback(streams.server.stop)
     tracer = open_tracer(settings, stack, "zun-compute")
@@ -38,15 +44,14 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
         tracer=tracer,
     )
 
-    async def registration() -> None:
-        # The store is a plain etcd on loopback (`open_store` sees to it), which takes the node's word for who it is.
-        await register_over_store(node, store, clock)
+    async def agent() -> None:
+        try:
+            await node.agent.run()
+        except* Denied as errors:
+            raise standing.denied(Denied("The store does not allow this node what it does.")) from errors
 
     return House(
         greeting=f"zund compute is ready; node {node.name}, engine {node.engine}, streams at {streams.endpoint.address}",
-        stages=[
-            {"streams": lambda: streams.run(node.agent)},
-            {"registration": registration, "agent": node.agent.run},
-        ],
+        stages=[{"streams": lambda: streams.run(node.agent)}, {**standing.beside(node, store, clock), "agent": agent}],
         ready=node.agent.ready,
     )

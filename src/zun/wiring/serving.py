@@ -28,7 +28,9 @@ from zun.store.view import View
 from zun.store.view_figures import ContainerFigures, ViewFigures
 from zun.telemetry.prometheus import CONTENT_TYPE, PrometheusMeter
 from zun.telemetry.tracing import NO_TRACER, Tracer
+from zun.wiring.certifying import account_keeper
 from zun.wiring.identities import open_identity
+from zun.wiring.joining import joining_service
 from zun.wiring.life import Part
 
 
@@ -111,10 +113,11 @@ def _services(
             tracer=tracer,
         ),
         live=LiveService(view, policy, directory, ConsoleGrants(store, clock, settings.live), settings.live),
-        nodes=NodeService(view, policy, writer, clock),
+        nodes=NodeService(view, policy, writer, clock, keeper=account_keeper(settings, store)),
         images=ImageService(view, policy, writer, clock),
         registries=RegistryService(view, policy, writer, master_key, clock),
         limits=LimitService(view, policy, writer, defaults),
+        joining=joining_service(settings, store=store, policy=policy, clock=clock, master_key=master_key),
     )
 
 

@@ -22,6 +22,9 @@ from zun.wiring.service_manager import ServiceManager
 Agree = Callable[[Store], Awaitable[None]]
 """Whether this process may work on a store; raises when it may not."""
 
+ANY_KEY = "\x00"
+"""What is read to learn whether the store answers, by who may read everything."""
+
 
 def require_shared_store(settings: Settings, role: str) -> None:
     """A role that is one of several processes needs a store that serves several. Raises `Invalid`."""
@@ -49,9 +52,15 @@ async def node_agrees(store: Store) -> None:
 
 @asynccontextmanager
 async def open_store(
-    settings: Settings, clock: Clock, *, agree: Agree = control_plane_agrees, meter: Meter = NO_METER
+    settings: Settings,
+    clock: Clock,
+    *,
+    agree: Agree = control_plane_agrees,
+    meter: Meter = NO_METER,
+    readable_key: str = ANY_KEY,
 ) -> AsyncIterator[Store]:
-    """The store, closed at the end; an etcd that does not answer yet is waited for.
+    """The store, closed at the end; an etcd that does not answer yet is waited for. `readable_key`: one that this process may read,
+    if it may not read all.
 
     Raises `Invalid` or `Denied` for an etcd that will not have us however long we wait, `Unsupported` for one that is too old, or a store
     of a newer version, `Unavailable` when an embedded store cannot be had.
@@ -60,7 +69,7 @@ async def open_store(
     if settings.store.driver == "etcd":
         store = await reached(
             ",".join(settings.store.endpoints),
-            lambda: _connected(settings.store, clock, agree, meter),
+            lambda: _connected(settings.store, clock, agree, meter, readable_key),
             clock,
             waits=ServiceManager.of_this_process().waits,
         )
@@ -82,10 +91,16 @@ async def open_store(
         await store.close()
 
 
-async def _connected(options: StoreOptions, clock: Clock, agree: Agree, meter: Meter) -> Store:
+async def _connected(options: StoreOptions, clock: Clock, agree: Agree, meter: Meter, readable_key: str) -> Store:
     from zun.store.etcd.store import EtcdStore  # noqa: PLC0415
 
-    store = await EtcdStore.connect(options, clock, wait_seconds=0, reconnected=lambda: meter.count(WATCH_RECONNECTS))
+    store = await EtcdStore.connect(
+        options,
+        clock,
+        readable_key=readable_key,
+        wait_seconds=0,
+        reconnected=lambda: meter.count(WATCH_RECONNECTS),
+    )
     try:
         await agree(store)
     except BaseException:

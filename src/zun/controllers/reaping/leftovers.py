@@ -30,7 +30,7 @@ class Leftovers:
         after, more = "", True
         while more:
             page = await self._store.range(keys.INBOX, start_after=after, limit=_PAGE, keys_only=True)
-            found += [item.key for item in page.items if not self._is_wished(item.key)]
+            found += [item.key for item in page.items if _is_order(item.key) and not self._is_wished(item.key)]
             after, more = (page.items[-1].key if page.items else ""), page.more
         return found
 
@@ -76,6 +76,11 @@ class Leftovers:
             return codec.decode(Observation, raw).state is SeenState.GONE
         except Internal:
             return False
+
+
+def _is_order(inbox_key: str) -> bool:
+    """Whether it is about a container or an image; a node's inbox holds its certificate, too."""
+    return _parts(inbox_key.removeprefix(keys.INBOX))[1] in {CONTAINER, IMAGE}
 
 
 def _parts(rest: str) -> tuple[str, str, str]:

@@ -8,6 +8,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from zun.store.etcd import auth_pb2 as auth
 from zun.store.etcd import rpc_pb2 as pb
 from zun.store.etcd.address import Address
 from zun.store.etcd.tls import Credentials
@@ -70,6 +71,23 @@ class Calls:
             channel, "Lease/LeaseKeepAlive", pb.LeaseKeepAliveRequest, pb.LeaseKeepAliveResponse
         )
         self.watch: Callable[..., Stream] = _stream(channel, "Watch/Watch", pb.WatchRequest, pb.WatchResponse)
+        self.auth_enable = _unary(channel, "Auth/AuthEnable", auth.EnableRequest, auth.EnableResponse)
+        self.user_list = _unary(channel, "Auth/UserList", auth.UserListRequest, auth.UserListResponse)
+        self.user_get = _unary(channel, "Auth/UserGet", auth.UserGetRequest, auth.UserGetResponse)
+        self.user_add = _unary(channel, "Auth/UserAdd", auth.UserAddRequest, auth.UserAddResponse)
+        self.user_delete = _unary(channel, "Auth/UserDelete", auth.UserDeleteRequest, auth.UserDeleteResponse)
+        self.user_grant_role = _unary(
+            channel, "Auth/UserGrantRole", auth.UserGrantRoleRequest, auth.UserGrantRoleResponse
+        )
+        self.role_get = _unary(channel, "Auth/RoleGet", auth.RoleGetRequest, auth.RoleGetResponse)
+        self.role_add = _unary(channel, "Auth/RoleAdd", auth.RoleAddRequest, auth.RoleAddResponse)
+        self.role_delete = _unary(channel, "Auth/RoleDelete", auth.RoleDeleteRequest, auth.RoleDeleteResponse)
+        self.role_grant = _unary(
+            channel, "Auth/RoleGrantPermission", auth.RoleGrantPermissionRequest, auth.RoleGrantPermissionResponse
+        )
+        self.role_revoke = _unary(
+            channel, "Auth/RoleRevokePermission", auth.RoleRevokePermissionRequest, auth.RoleRevokePermissionResponse
+        )
 
 
 def _unary(channel: grpc.aio.Channel, name: str, request: type[Message], response: type[Response]) -> Any:

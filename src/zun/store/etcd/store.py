@@ -12,6 +12,7 @@ from zun.store import limits
 from zun.store.etcd import messages
 from zun.store.etcd import rpc_pb2 as pb
 from zun.store.etcd.address import addresses_of
+from zun.store.etcd.auth import EtcdAuth
 from zun.store.etcd.caller import Caller
 from zun.store.etcd.failures import CompactedAway
 from zun.store.etcd.keepalive import KeepAlives
@@ -75,6 +76,15 @@ class EtcdStore:
             await store.close()
             raise
         return store
+
+    @property
+    def user(self) -> str:
+        """Who this client is to etcd: the common name of its certificate, "" without one."""
+        return self._members.user
+
+    def auth(self) -> EtcdAuth:
+        """etcd's users and roles, over the same connections."""
+        return EtcdAuth(self._caller)
 
     def known_revision(self) -> int | None:
         """Unknown: others write too."""
