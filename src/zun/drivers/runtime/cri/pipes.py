@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Named pipes between a command's three streams and us: containerd's shim holds their other ends.
+
+Never blocking, with back-pressure both ways: what is not read stays in the pipe, and who writes to a full one waits.
+"""
+
+import asyncio
+import errno
+import os
+from pathlib import Path
+
+from zun.model.errors import Conflict
+
+PIECE = 64 << 10
+_GONE = "Its standard input is closed: the process has ended or its end of input was sent already."
+
+
+class PipeReader:
+    """Our end of a stream that the command writes. Opened before the shim's end, so that nothing is missed."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._over = False
+
+    async def read(self) -> bytes:
+        """The next bytes; empty at the end. To be awaited by one task only, once the shim has opened its end."""
+        while not self._over:
+            try:
+                data = os.read(self._descriptor, PIECE)
+            except BlockingIOError:
+                await _ready(self._descriptor, writing=False)
+                continue
+            if not data:
+                self.close()
+            return data
+        return b""
+
+    def close(self) -> None:
+        """Let go of it."""
+        if not self._over:
+            self._over = True
+            os.close(self._descriptor)
+
+
+class PipeWriter:
+    """Our end of the command's input."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # With both directions it opens at once, whether the shim is there or not.
+        self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._lock = asyncio.Lock()
+
+    def settle(self) -> None:
+        """The shim has its end: from now on ours is for writing alone, so that its end is noticed."""
+        both = self._descriptor
+        try:
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            self._descriptor = None  # the command has ended already
+        finally:
+            if both is not None:
+                os.close(both)
+
+    async def write(self, data: bytes) -> None:
+        """All of it; waits while the command does not read. Raises `Conflict` when nobody ever will."""
+        async with self._lock:
+            left = memoryview(data)
+            while left:
+                if self._descriptor is None:
+                    raise Conflict(_GONE)
+                try:
+                    left = left[os.write(self._descriptor, left[:PIECE]) :]
+                except BlockingIOError:
+                    await _ready(self._descriptor, writing=True)
+                except BrokenPipeError as error:
+                    self.close()
+                    raise Conflict(_GONE) from error
+
+    def close(self) -> None:
+        """End of input, once the shim has let go of its own end for writing too."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+async def _ready(descriptor: int, *, writing: bool) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
+    add(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        remove(descriptor)
