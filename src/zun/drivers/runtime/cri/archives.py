@@ -6,9 +6,10 @@ of one snapshot must not be: so who starts or removes the container lets copies 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
@@ -19,7 +20,7 @@ from zun.drivers.runtime.cri.making import SNAPSHOTTER, Making
 from zun.drivers.runtime.cri.places import Places
 from zun.drivers.runtime.host.rooted.client import Bind, Root, Rooted, Snapshot
 from zun.drivers.runtime.types import PathStat
-from zun.model.errors import NotFound, Unavailable
+from zun.model.errors import Invalid, NotFound, Unavailable
 
 _GRACE_SECONDS = 3.0
 
@@ -45,6 +46,7 @@ class Archives:
         self._idle_seconds = idle_seconds
         self._working: dict[str, set[Rooted]] = {}
         self._done = asyncio.Condition()
+        self._filling: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def get(self, handle: str, path: str) -> AsyncIterator[tuple[PathStat, AsyncIterator[bytes]]]:
@@ -58,6 +60,38 @@ class Archives:
         """Unpack a tar into the directory `path`."""
         async with self._begun("put", handle, path) as (rooted, _):
             await rooted.send(data)
+
+    async def fill_volumes(self, container_id: str, volumes: Mapping[str, Path]) -> None:
+        """Give new volumes what the image has where they will be mounted, owners and modes too.
+
+        The container was just made and its lock is held. A volume that two new containers have is filled once, before either begins.
+        """
+        for destination, volume in volumes.items():
+            async with self._filling.setdefault(str(volume), asyncio.Lock()):
+                if self._places.is_new_volume(volume):
+                    await self._fill(container_id, destination, volume)
+                    self._places.volume_is_filled(volume)
+
+    async def _fill(self, container_id: str, destination: str, volume: Path) -> None:
+        places = [self._places.new_mount() for _ in range(2)]
+        inside, outside = None, None
+        try:
+            mount = await self._snapshot(container_id)
+            inside, _ = await Rooted.begin(
+                "get", Root(places[0], mount=mount), f"{destination}/.", idle_seconds=self._idle_seconds
+            )
+            outside, _ = await Rooted.begin(
+                "put", Root(places[1], directory=str(volume)), "/", idle_seconds=self._idle_seconds
+            )
+            await outside.send(inside.pieces())
+        except (NotFound, Invalid):
+            return  # the image has no such directory
+        finally:
+            for rooted in (inside, outside):
+                if rooted is not None:
+                    await rooted.close()
+            for place in places:
+                self._places.drop_mount(place)
 
     async def end(self, handle: str, why: str, *, at_once: bool = False) -> None:
         """Let copies of a container end by themselves for a moment, then end them. Its lock is held, so none begins."""
@@ -102,9 +136,12 @@ class Archives:
             return Root(at, directory=str(self._task_root / newest.id / "rootfs"), binds=binds)
         for old in older:
             await self._making.carry_over(old.id, newest.id)
-        request = cd.MountsRequest(snapshotter=SNAPSHOTTER, key=newest.id)
+        return Root(at, mount=await self._snapshot(newest.id), binds=binds)
+
+    async def _snapshot(self, container_id: str) -> Snapshot:
+        request = cd.MountsRequest(snapshotter=SNAPSHOTTER, key=container_id)
         told = await self._containerd.mounts(request, "show the container's file system")
         if len(told.mounts) != 1:
             raise Unavailable("The container's file system is not as it should be; look at the engine's storage.")
         mount = told.mounts[0]
-        return Root(at, mount=Snapshot(mount.type, mount.source, list(mount.options)), binds=binds)
+        return Snapshot(mount.type, mount.source, list(mount.options))

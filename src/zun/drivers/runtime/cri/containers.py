@@ -217,11 +217,14 @@ class CriContainers:
 
     async def _make_first(self, which: Identity, record: Record, attempt: int) -> None:
         self._places.remember(which.handle, record)
+        for volume in self._making.volumes(which, record).values():
+            self._places.make_volume(volume)
         sandbox_id = await self._making.sandbox(which, record, attempt)
         try:
             made = await self._making.container(
                 which, record, sandbox_id=sandbox_id, sandbox_attempt=attempt, attempt=0, ran=False
             )
+            await self._archives.fill_volumes(made.id, self._making.volumes(which, record))
         except ZunError:
             await self._sandboxes.discard(sandbox_id)
             raise

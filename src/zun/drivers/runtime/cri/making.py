@@ -89,16 +89,21 @@ class Making:
     def mounts(self, which: Identity, record: Record | None = None) -> list[cri.Mount]:
         """What of the machine a container sees: its hosts file, its volumes, its injected files."""
         record = record or self._places.record(which.handle)
-        request = record.request
         mounts = [cri.Mount(container_path="/etc/hosts", host_path=str(self._places.hosts(which.handle)))]
-        for number, destination in enumerate(record.image_volumes):
-            path, _ = self._places.image_volume(which.handle, number)
-            mounts.append(cri.Mount(container_path=destination, host_path=str(path)))
-        for volume in request.volumes:
-            path, _ = self._places.volume(volume.name)
-            mounts.append(cri.Mount(container_path=volume.destination, host_path=str(path)))
-        mounts += [cri.Mount(container_path=file.destination, host_path=file.host_path) for file in request.files]
-        return mounts
+        mounts += [
+            cri.Mount(container_path=destination, host_path=str(path))
+            for destination, path in self.volumes(which, record).items()
+        ]
+        files = record.request.files
+        return mounts + [cri.Mount(container_path=file.destination, host_path=file.host_path) for file in files]
+
+    def volumes(self, which: Identity, record: Record) -> dict[str, Path]:
+        """The container's volumes by destination: those the image declares, and those the request names."""
+        found = {
+            destination: self._places.image_volume(which.handle, number)
+            for number, destination in enumerate(record.image_volumes)
+        }
+        return found | {volume.destination: self._places.volume(volume.name) for volume in record.request.volumes}
 
     async def _layer(self, container_id: str) -> Path:
         request = cd.MountsRequest(snapshotter=SNAPSHOTTER, key=container_id)

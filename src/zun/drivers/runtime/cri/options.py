@@ -77,8 +77,12 @@ class CriOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     upkeep_seconds: Annotated[
         float,
-        Meta(description="Interval of turning logs over and clearing away what crashes left behind.", gt=0),
+        Meta(description="Interval of letting go of idle sandboxes and clearing away what crashes left behind.", gt=0),
     ] = 10.0
+
+    log_look_seconds: Annotated[
+        float, Meta(description="Interval of looking whether a log has grown too long.", gt=0)
+    ] = 2.0
 
     idle_sandbox_seconds: Annotated[
         float,

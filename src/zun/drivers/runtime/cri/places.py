@@ -20,6 +20,7 @@ from zun.model.errors import Internal, Unavailable
 
 LOG = "log"
 TURNED_LOG = "log.1"
+_MIB = 1 << 20
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,13 +83,53 @@ class Places:
         """Where the engine writes its log."""
         return self._logs / handle
 
-    def volume(self, name: str) -> tuple[Path, bool]:
-        """A named volume, and whether it was made just now."""
-        return self._made(self._volumes / name)
+    def long_logs(self, log_mib: int) -> list[str]:
+        """The handles whose current log file is longer than half of what may be kept, or is missing though there is an older one."""
+        if not log_mib:
+            return []
+        found = []
+        for directory in self._logs.iterdir():
+            try:
+                size = (directory / LOG).stat().st_size
+            except FileNotFoundError:
+                if (directory / TURNED_LOG).exists():
+                    found.append(directory.name)
+                continue
+            if size > log_mib * _MIB // 2:
+                found.append(directory.name)
+        return found
 
-    def image_volume(self, handle: str, number: int) -> tuple[Path, bool]:
-        """The container's own volume number n, and whether it was made just now."""
-        return self._made(self._containers / handle / "volumes" / str(number))
+    def turn_log(self, handle: str) -> None:
+        """The current log file becomes the older one; what that held is gone. None is no error."""
+        directory = self._logs / handle
+        with _writing():
+            if (directory / LOG).exists():
+                (directory / LOG).replace(directory / TURNED_LOG)
+
+    def volume(self, name: str) -> Path:
+        """Where a named volume is, or is to be."""
+        return self._volumes / name
+
+    def image_volume(self, handle: str, number: int) -> Path:
+        """Where the container's own volume number n is, or is to be."""
+        return self._containers / handle / "volumes" / str(number)
+
+    def make_volume(self, path: Path) -> None:
+        """Have a volume there; a new one is marked as such until it is filled, also over a crash."""
+        with _writing():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not path.exists():
+                _new_mark(path).touch()
+                path.mkdir(mode=0o755, exist_ok=True)
+
+    def is_new_volume(self, path: Path) -> bool:
+        """Whether it is still to be filled."""
+        return _new_mark(path).exists()
+
+    def volume_is_filled(self, path: Path) -> None:
+        """It is new no more."""
+        with _writing():
+            _new_mark(path).unlink(missing_ok=True)
 
     def forget(self, handle: str) -> None:
         """Remove all that belongs to one container; none is no error."""
@@ -115,14 +156,9 @@ class Places:
                 found |= {path.name for path in parent.iterdir()}
         return found
 
-    def _made(self, path: Path) -> tuple[Path, bool]:
-        with _writing():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                path.mkdir(mode=0o755)
-            except FileExistsError:
-                return path, False
-            return path, True
+
+def _new_mark(volume: Path) -> Path:
+    return volume.with_name(f".new-{volume.name}")
 
 
 class _writing:  # noqa: N801 - reads as a word

@@ -48,7 +48,7 @@ def sandbox(
         metadata=cri.PodSandboxMetadata(
             name=f"zun-{request.uuid}",
             uid=f"{request.uuid}.{request.generation}",
-            namespace=f"zun-{owner}",
+            namespace=sandbox_namespace(owner),
             attempt=attempt,
         ),
         hostname=hostname(request),
@@ -59,6 +59,11 @@ def sandbox(
             cgroup_parent=options.cgroup_parent, security_context=security.of_sandbox(privileged=request.privileged)
         ),
     )
+
+
+def sandbox_namespace(owner: str) -> str:
+    """What sandboxes of an owner are called after; also network plugins are told it."""
+    return f"zun-{owner}"
 
 
 def hostname(request: ContainerRequest) -> str:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A CRI engine as a whole."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from zun.base.clock import Clock
 from zun.drivers.runtime.cri import cri_pb2 as cri
@@ -20,10 +21,13 @@ from zun.drivers.runtime.cri.logs import Logs
 from zun.drivers.runtime.cri.making import SNAPSHOTTER, Making
 from zun.drivers.runtime.cri.networks import CriNetworks
 from zun.drivers.runtime.cri.options import CriOptions
+from zun.drivers.runtime.cri.orphans import Orphans
 from zun.drivers.runtime.cri.places import Places
+from zun.drivers.runtime.cri.request import sandbox_namespace
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
 from zun.drivers.runtime.cri.starts import Starts
 from zun.drivers.runtime.cri.streams import CriStreams
+from zun.drivers.runtime.cri.upkeep import Upkeep
 from zun.model.errors import Unsupported
 
 _ENGINE = "containerd"
@@ -44,6 +48,19 @@ class CriRuntime:
         )
         logs = Logs(attempts, places, clock)
         self._wires = wires
+        self._upkeep = Upkeep(
+            runtime,
+            attempts=attempts,
+            sandboxes=sandboxes,
+            places=places,
+            orphans=Orphans(
+                runtime, task_root=task_root, endpoint=options.endpoint, namespace=sandbox_namespace(owner)
+            ),
+            owner=owner,
+            clock=clock,
+            options=options,
+        )
+        self._working: asyncio.Task[NoReturn] | None = None
         self._networks = CriNetworks()
         self._images = CriImages(runtime, ImageCalls(wires[-1]), containerd, clock, pull_seconds=options.pull_seconds)
         self._containers = CriContainers(
@@ -90,9 +107,15 @@ class CriRuntime:
             places.prepare()
             runtime = cls(options, wires, places, owner=owner, clock=clock, task_root=task_root)
             await runtime.containers.fingerprint()
+            await runtime.begin()
             stack.pop_all()
             return runtime
         raise AssertionError("the stack swallows nothing")
+
+    async def begin(self) -> None:
+        """Clear away what an earlier life left half-made, then look after things from time to time until `close`."""
+        await self._upkeep.begin()
+        self._working = asyncio.create_task(self._upkeep.run(), name="CRI upkeep")
 
     @property
     def name(self) -> str:
@@ -121,6 +144,9 @@ class CriRuntime:
 
     async def close(self) -> None:
         """Let go of the engine; containers run on."""
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.gather(self._working, return_exceptions=True)
         await self._streams.close()
         for wire in self._wires:
             await wire.close()

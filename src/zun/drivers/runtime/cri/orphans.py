@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes that containerd forgot: when it is killed while it starts a sandbox, the shim lives on, and the next containerd does not know it.
+
+What a shim works on (its *bundle*) tells whose it is. One of ours that no sandbox or container belongs to, at two looks in a row, is
+cleared away as containerd clears away after a shim that died: with the shim's own `delete` command.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import signal
+from pathlib import Path
+
+from zun.drivers.runtime.cri import cri_pb2 as cri
+from zun.drivers.runtime.cri.calls import RuntimeCalls
+from zun.model.errors import Unavailable
+
+_log = logging.getLogger(__name__)
+
+_PROC = Path("/proc")
+_SECONDS = 20.0
+_NAMESPACE = "k8s.io"
+_OF_SANDBOX = "io.kubernetes.cri.sandbox-namespace"
+
+
+class Orphans:
+    """Finds and clears what is left of one owner's sandboxes. `task_root` holds containerd's bundles."""
+
+    def __init__(self, calls: RuntimeCalls, *, task_root: Path, endpoint: str, namespace: str) -> None:
+        self._calls = calls
+        self._task_root = task_root
+        self._socket = endpoint.removeprefix("unix://")
+        self._namespace = namespace
+        self._suspected: set[str] = set()
+
+    async def clear(self) -> None:
+        """Look, and clear away what was there at the last look too. Raises `Unavailable` when that fails."""
+        found = await asyncio.to_thread(self._bundles)
+        if found:
+            found -= await self._known()
+        certain, self._suspected = found & self._suspected, found
+        for bundle_id in certain:
+            await self._clear_one(bundle_id)
+
+    def _bundles(self) -> set[str]:
+        """The bundles of this owner's sandboxes and containers."""
+        found = set()
+        try:
+            names = [path.name for path in self._task_root.iterdir() if not path.name.startswith(".")]
+        except FileNotFoundError:
+            return set()
+        for name in names:
+            try:
+                spec = json.loads((self._task_root / name / "config.json").read_bytes())
+            except (OSError, ValueError):
+                continue  # just being made or removed
+            if (spec.get("annotations") or {}).get(_OF_SANDBOX) == self._namespace:
+                found.add(name)
+        return found
+
+    async def _known(self) -> set[str]:
+        sandboxes = await self._calls.list_sandboxes(cri.ListPodSandboxRequest(), "list the sandboxes")
+        containers = await self._calls.list_containers(cri.ListContainersRequest(), "list the containers")
+        return {one.id for one in sandboxes.items} | {one.id for one in containers.containers}
+
+    async def _clear_one(self, bundle_id: str) -> None:
+        bundle = self._task_root / bundle_id
+        _log.warning("clearing away the shim of the sandbox %s, which the engine forgot", bundle_id)
+        try:
+            shim = (bundle / "shim-binary-path").read_text().strip()
+            for pid in await asyncio.to_thread(self._shims, bundle_id):
+                os.kill(pid, signal.SIGKILL)
+            await self._delete(shim, bundle_id, bundle)
+            work = (bundle / "work").resolve()
+            for directory in (bundle, work):
+                await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        except ProcessLookupError:
+            return  # it is going by itself; the next look will tell
+        except OSError as error:
+            raise Unavailable(f"What is left of sandbox {bundle_id} could not be cleared away: {error}.") from error
+
+    def _shims(self, bundle_id: str) -> list[int]:
+        found = []
+        for path in _PROC.glob("[0-9]*/cmdline"):
+            try:
+                words = path.read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue  # it has ended since
+            if {bundle_id, self._socket, _NAMESPACE} <= set(words) and "shim" in words[0]:
+                found.append(int(path.parent.name))
+        return found
+
+    async def _delete(self, shim: str, bundle_id: str, bundle: Path) -> None:
+        words = ["-namespace", _NAMESPACE, "-address", self._socket, "-id", bundle_id, "-bundle", str(bundle), "delete"]
+        quiet = asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(
+            shim, *words, cwd=bundle, stdin=quiet, stdout=quiet, stderr=quiet
+        )
+        try:
+            async with asyncio.timeout(_SECONDS):
+                await process.wait()
+        except TimeoutError as error:
+            process.kill()
+            await process.wait()
+            raise Unavailable(f"The shim of sandbox {bundle_id} could not be cleared away in time.") from error
