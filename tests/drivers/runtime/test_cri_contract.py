@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.containerd_engine import containerd
+from support.containerd_engine import Containerd
 from support.cri_runtime import CriGround, CriHarness
 from support.registry import registry
 from support.registry_push import push_busybox
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.containerd
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CriGround]:
-    with containerd() as engine, registry(tmp_path_factory.mktemp("registry")) as served:
+def ground(engine: Containerd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CriGround]:
+    with registry(tmp_path_factory.mktemp("registry")) as served:
         digest = push_busybox(served.open, "team/app", "1", tmp_path_factory.mktemp("push"))
         yield CriGround(engine, served, digest)
 

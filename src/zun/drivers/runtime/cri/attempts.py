@@ -26,6 +26,7 @@ class Owned(NamedTuple):
 
     which: Identity
     sandbox_id: str
+    replaced: bool = False  # another attempt has taken its place
 
 
 class Attempts:
@@ -91,12 +92,17 @@ class Attempts:
 
     def show(self, which: Identity, container: cri.Container) -> None:
         """From now on this attempt is what the container is."""
+        before = self._shown.get(which.handle, container.id)
+        owned = self._owners.get(before)
+        if before != container.id and owned is not None:
+            self._remember(before, owned._replace(replaced=True))
         self._shown[which.handle] = container.id
         self.know(container, which)
 
-    def is_superseded(self, which: Identity, container_id: str) -> bool:
+    def is_replaced(self, container_id: str) -> bool:
         """Whether another attempt has taken its place."""
-        return self._shown.get(which.handle, container_id) != container_id
+        owned = self._owners.get(container_id)
+        return owned is not None and owned.replaced
 
     def forget(self, which: Identity) -> None:
         """It is gone, or must be looked for again."""

@@ -27,7 +27,7 @@ class _Rule:
 _RULES = (
     _Rule(
         ("executable file not found", "no such file or directory: unknown", "exec format error", "permission denied: unknown",
-         "not a directory: unknown", "is a directory: unknown"),
+         "not a directory: unknown", "is a directory: unknown", "error finding executable"),
         Invalid, "Check the command, the entrypoint and the working directory against what the image has.",
     ),
     _Rule(("is reserved for",), Unavailable, "It is just being made or removed; try again in a moment."),

@@ -6,8 +6,8 @@ again. So an event is passed on when the CRI shows its effect, with that moment'
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
@@ -16,7 +16,6 @@ from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri.attempts import Attempts
 from zun.drivers.runtime.cri.calls import ContainerdCalls
-from zun.drivers.runtime.cri.handles import Identity
 from zun.drivers.runtime.types import RuntimeEvent, RuntimeEventKind
 from zun.model.errors import NotFound, Timeout, Unavailable, ZunError
 
@@ -49,8 +48,11 @@ class Events:
         await self._attempts.all()  # what is removed from now on is known by its id
         async with self._containerd.events(_FILTERS) as envelopes:
             await self._wait_until_heard(envelopes)
-            async with aclosing(_Listener(self._attempts, self._clock).told(envelopes)) as told:
-                yield told
+            listener = _Listener(self._attempts, self._clock, envelopes)
+            try:
+                yield listener.told()
+            finally:
+                await listener.close()
 
     async def _wait_until_heard(self, envelopes: AsyncIterator[cd.Envelope]) -> None:
         """containerd does not say when it has begun to listen; so the marker is sent until it comes back."""
@@ -74,27 +76,28 @@ class Events:
 class _Listener:
     """Turns containerd's events into ours. Each container has a chain of tasks: none overtakes another."""
 
-    def __init__(self, attempts: Attempts, clock: Clock) -> None:
+    def __init__(self, attempts: Attempts, clock: Clock, envelopes: AsyncIterator[cd.Envelope]) -> None:
         self._attempts = attempts
         self._clock = clock
         self._queue: asyncio.Queue[RuntimeEvent | Exception] = asyncio.Queue()
         self._last: dict[str, asyncio.Task[None]] = {}
         self._at = 0.0
+        self._reading = asyncio.create_task(self._read(envelopes))
 
-    async def told(self, envelopes: AsyncIterator[cd.Envelope]) -> AsyncGenerator[RuntimeEvent, None]:
+    async def told(self) -> AsyncIterator[RuntimeEvent]:
         """The events. Raises `Unavailable` when the stream breaks."""
-        reading = asyncio.create_task(self._read(envelopes))
-        try:
-            while True:
-                event = await self._queue.get()
-                if isinstance(event, Exception):
-                    raise event
-                yield event
-        finally:
-            tasks = [reading, *self._last.values()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        while True:
+            event = await self._queue.get()
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+    async def close(self) -> None:
+        """Listen no more."""
+        tasks = [self._reading, *self._last.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self, envelopes: AsyncIterator[cd.Envelope]) -> None:
         try:
@@ -124,7 +127,7 @@ class _Listener:
             if which is None:
                 return
             if kind is RuntimeEventKind.REMOVED:
-                kind = self._removal(which, container_id)
+                kind = RuntimeEventKind.OTHER if self._attempts.is_replaced(container_id) else kind
             else:
                 await self._settled(kind, container_id)
         except ZunError as error:
@@ -132,12 +135,6 @@ class _Listener:
             return
         self._at = max(self._at, self._clock.now())
         self._queue.put_nowait(RuntimeEvent(kind=kind, handle=which.handle, uuid=which.uuid, at=self._at))
-
-    def _removal(self, which: Identity, container_id: str) -> RuntimeEventKind:
-        """An attempt that made room for the next is no removal of the container."""
-        if self._attempts.is_superseded(which, container_id):
-            return RuntimeEventKind.OTHER
-        return RuntimeEventKind.REMOVED
 
     async def _settled(self, kind: RuntimeEventKind, container_id: str) -> None:
         unlike = {

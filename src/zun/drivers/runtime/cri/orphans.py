@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes that containerd forgot: when it is killed while it starts a sandbox, the shim lives on, and the next containerd does not know it.
 
-What a shim works on (its *bundle*) tells whose it is. One of ours that no sandbox or container belongs to, at two looks in a row, is
-cleared away as containerd clears away after a shim that died: with the shim's own `delete` command.
+What a shim works on (its *bundle*) tells whose it is. One of ours that containerd has no record of, at two looks in a row, is cleared
+away as containerd clears away after a shim that died: with the shim's own `delete` command. (What the CRI lists is known, but that it
+lists something not says little: it lacks what is just being made. containerd's record is there before the shim and goes after it.)
 """
 
 import asyncio
@@ -13,9 +14,10 @@ import shutil
 import signal
 from pathlib import Path
 
+from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
-from zun.drivers.runtime.cri.calls import RuntimeCalls
-from zun.model.errors import Unavailable
+from zun.drivers.runtime.cri.calls import ContainerdCalls, RuntimeCalls
+from zun.model.errors import NotFound, Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -28,8 +30,11 @@ _OF_SANDBOX = "io.kubernetes.cri.sandbox-namespace"
 class Orphans:
     """Finds and clears what is left of one owner's sandboxes. `task_root` holds containerd's bundles."""
 
-    def __init__(self, calls: RuntimeCalls, *, task_root: Path, endpoint: str, namespace: str) -> None:
+    def __init__(
+        self, calls: RuntimeCalls, containerd: ContainerdCalls, *, task_root: Path, endpoint: str, namespace: str
+    ) -> None:
         self._calls = calls
+        self._containerd = containerd
         self._task_root = task_root
         self._socket = endpoint.removeprefix("unix://")
         self._namespace = namespace
@@ -39,19 +44,28 @@ class Orphans:
         """Look, and clear away what was there at the last look too. Raises `Unavailable` when that fails."""
         found = await asyncio.to_thread(self._bundles)
         if found:
-            found -= await self._known()
+            found -= await self._listed()
+        found = await asyncio.to_thread(self._ours, found)
+        found = {bundle_id for bundle_id in found if not await self._is_known(bundle_id)}
         certain, self._suspected = found & self._suspected, found
         for bundle_id in certain:
             await self._clear_one(bundle_id)
 
     def _bundles(self) -> set[str]:
-        """The bundles of this owner's sandboxes and containers."""
-        found = set()
         try:
-            names = [path.name for path in self._task_root.iterdir() if not path.name.startswith(".")]
+            return {path.name for path in self._task_root.iterdir() if not path.name.startswith(".")}
         except FileNotFoundError:
             return set()
-        for name in names:
+
+    async def _listed(self) -> set[str]:
+        sandboxes = await self._calls.list_sandboxes(cri.ListPodSandboxRequest(), "list the sandboxes")
+        containers = await self._calls.list_containers(cri.ListContainersRequest(), "list the containers")
+        return {one.id for one in sandboxes.items} | {one.id for one in containers.containers}
+
+    def _ours(self, bundles: set[str]) -> set[str]:
+        """Those of this owner's sandboxes and their containers."""
+        found = set()
+        for name in bundles:
             try:
                 spec = json.loads((self._task_root / name / "config.json").read_bytes())
             except (OSError, ValueError):
@@ -60,10 +74,12 @@ class Orphans:
                 found.add(name)
         return found
 
-    async def _known(self) -> set[str]:
-        sandboxes = await self._calls.list_sandboxes(cri.ListPodSandboxRequest(), "list the sandboxes")
-        containers = await self._calls.list_containers(cri.ListContainersRequest(), "list the containers")
-        return {one.id for one in sandboxes.items} | {one.id for one in containers.containers}
+    async def _is_known(self, bundle_id: str) -> bool:
+        try:
+            await self._containerd.container(cd.GetContainerRequest(id=bundle_id), "show a container")
+        except NotFound:
+            return False
+        return True
 
     async def _clear_one(self, bundle_id: str) -> None:
         bundle = self._task_root / bundle_id

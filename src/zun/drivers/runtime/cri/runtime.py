@@ -54,7 +54,11 @@ class CriRuntime:
             sandboxes=sandboxes,
             places=places,
             orphans=Orphans(
-                runtime, task_root=task_root, endpoint=options.endpoint, namespace=sandbox_namespace(owner)
+                runtime,
+                containerd,
+                task_root=task_root,
+                endpoint=options.endpoint,
+                namespace=sandbox_namespace(owner),
             ),
             owner=owner,
             clock=clock,
