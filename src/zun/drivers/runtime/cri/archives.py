@@ -102,8 +102,7 @@ class Archives:
             except TimeoutError:
                 pass
         for rooted in list(self._working.get(handle, ())):
-            rooted.cut_short = why
-            await rooted.close()
+            await rooted.cut(why)
 
     @asynccontextmanager
     async def _begun(self, verb: str, handle: str, path: str) -> AsyncIterator[tuple[Rooted, PathStat | None]]:

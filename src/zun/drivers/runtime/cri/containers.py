@@ -147,12 +147,14 @@ class CriContainers:
             if attempts[-1].state == cri.CONTAINER_RUNNING:
                 return
             await self._archives.end(handle, "the container was started")
-            sandbox = await self._sandbox_of(attempts[-1])
-            if attempts[-1].state != cri.CONTAINER_CREATED or sandbox is None:
-                attempts.append(await self._make_again(which, attempts[-1], sandbox))
-            for old in attempts[:-1]:
-                await self._making.carry_over(old.id, attempts[-1].id)
-            await self._launch(which, attempts)
+            if attempts[-1].state != cri.CONTAINER_CREATED or await self._sandbox_of(attempts[-1]) is None:
+                attempts.append(await self._make_again(which, attempts[-1]))
+            try:
+                await self._launch(which, attempts)
+            except Conflict:
+                # A start that the engine's death cut off leaves a process that can neither be started nor made again.
+                attempts.append(await self._make_again(which, attempts[-1]))
+                await self._launch(which, attempts)
 
     async def stop(self, handle: str, timeout_seconds: int) -> None:
         """Its own stop signal, then SIGKILL after the timeout."""
@@ -230,12 +232,10 @@ class CriContainers:
             raise
         self._attempts.show(which, made)
 
-    async def _make_again(
-        self, which: Identity, old: cri.Container, sandbox: cri.PodSandboxStatus | None
-    ) -> cri.Container:
+    async def _make_again(self, which: Identity, old: cri.Container) -> cri.Container:
         """The next attempt, in the sandbox there is or in a new one."""
         record = self._places.record(which.handle)
-        status = await self._attempts.status(old.id)
+        status, sandbox = await self._attempts.status(old.id), await self._sandbox_of(old)
         if sandbox is not None:
             sandbox_id, sandbox_attempt = sandbox.id, sandbox.metadata.attempt
         else:
@@ -253,11 +253,13 @@ class CriContainers:
         return made
 
     async def _launch(self, which: Identity, attempts: Sequence[cri.Container]) -> None:
-        """Start the newest; when it has begun or is known to have failed, the older ones go."""
+        """Start the newest with the files of the older ones; when it has begun or is known to have failed, those go."""
         *older, newest = attempts
+        for old in older:
+            await self._making.carry_over(old.id, newest.id)
         try:
             await self._calls.start(cri.StartContainerRequest(container_id=newest.id), "start the container")
-        except (Unavailable, Timeout):
+        except (Unavailable, Timeout, Conflict):
             self._attempts.forget(which)  # whether it began is to be seen
             raise
         except ZunError:

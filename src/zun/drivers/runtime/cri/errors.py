@@ -25,12 +25,15 @@ class _Rule:
 
 
 _RULES = (
+    _Rule(("failed to start io pipe copy", "failed to open stdin fifo", "failed to open stdout fifo"),
+          Conflict, "The engine's death has spoiled it; start it again."),
     _Rule(
         ("executable file not found", "no such file or directory: unknown", "exec format error", "permission denied: unknown",
          "not a directory: unknown", "is a directory: unknown", "error finding executable"),
         Invalid, "Check the command, the entrypoint and the working directory against what the image has.",
     ),
     _Rule(("is reserved for",), Unavailable, "It is just being made or removed; try again in a moment."),
+    _Rule(("server is not initialized yet",), Unavailable, "The engine has just started; try again in a moment."),
     _Rule(("401 unauthorized", "403 forbidden", "no basic auth credentials", "insufficient_scope", "authorization failed",
            "incorrect username or password", "authentication required"),
           Denied, "Check the name, and the username and password for its registry."),
@@ -66,7 +69,8 @@ _BY_CODE: dict[grpc.StatusCode, tuple[type[ZunError], str]] = {
 def from_engine(error: grpc.aio.AioRpcError, doing: str, *, endpoint: str, seconds: float | None) -> ZunError:
     """The error for a failed call; `doing` says what was tried, as in "start the container"."""
     code, text = error.code(), error.details() or ""
-    told = " ".join(text.split())[:_LONGEST_TEXT].rstrip(". ") or code.name
+    whole = " ".join(text.split())
+    told = whole[:_LONGEST_TEXT].rstrip(". ") or code.name
     if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
         return away(endpoint, doing, told)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -76,7 +80,7 @@ def from_engine(error: grpc.aio.AioRpcError, doing: str, *, endpoint: str, secon
         )
     chosen = _BY_CODE.get(code)
     if chosen is None or chosen[0] is Conflict:
-        lowered = told.lower()
+        lowered = whole.lower()
         for rule in _RULES:
             if any(words in lowered for words in rule.words):
                 return rule.error(f"The engine could not {doing}: {told}. {rule.advice}")

@@ -17,7 +17,7 @@ from pathlib import Path
 from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri.calls import ContainerdCalls, RuntimeCalls
-from zun.model.errors import NotFound, Unavailable
+from zun.model.errors import NotFound
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Orphans:
         self._suspected: set[str] = set()
 
     async def clear(self) -> None:
-        """Look, and clear away what was there at the last look too. Raises `Unavailable` when that fails."""
+        """Look, and clear away what was there at the last look too. Raises `Unavailable` when the engine is away."""
         found = await asyncio.to_thread(self._bundles)
         if found:
             found -= await self._listed()
@@ -49,7 +49,11 @@ class Orphans:
         found = {bundle_id for bundle_id in found if not await self._is_known(bundle_id)}
         certain, self._suspected = found & self._suspected, found
         for bundle_id in certain:
-            await self._clear_one(bundle_id)
+            _log.warning("clearing away the shim of the sandbox %s, which the engine forgot", bundle_id)
+            try:
+                await self._clear_one(bundle_id)
+            except OSError as error:
+                _log.warning("what is left of sandbox %s stays, trying again: %s", bundle_id, error)
 
     def _bundles(self) -> set[str]:
         try:
@@ -83,19 +87,17 @@ class Orphans:
 
     async def _clear_one(self, bundle_id: str) -> None:
         bundle = self._task_root / bundle_id
-        _log.warning("clearing away the shim of the sandbox %s, which the engine forgot", bundle_id)
-        try:
-            shim = (bundle / "shim-binary-path").read_text().strip()
-            for pid in await asyncio.to_thread(self._shims, bundle_id):
-                os.kill(pid, signal.SIGKILL)
-            await self._delete(shim, bundle_id, bundle)
-            work = (bundle / "work").resolve()
-            for directory in (bundle, work):
-                await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
-        except ProcessLookupError:
-            return  # it is going by itself; the next look will tell
-        except OSError as error:
-            raise Unavailable(f"What is left of sandbox {bundle_id} could not be cleared away: {error}.") from error
+        programs = set()
+        for pid in await asyncio.to_thread(self._shims, bundle_id):
+            programs.add(str((_PROC / str(pid) / "exe").readlink()))
+            os.kill(pid, signal.SIGKILL)
+        told = bundle / "shim-binary-path"  # a shim that was cut off in its very beginning has not written it
+        if told.exists():
+            programs.add(told.read_text().strip())
+        for program in programs:
+            await self._delete(program, bundle_id, bundle)
+        for directory in ((bundle / "work").resolve(), bundle):
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
     def _shims(self, bundle_id: str) -> list[int]:
         found = []
@@ -117,7 +119,6 @@ class Orphans:
         try:
             async with asyncio.timeout(_SECONDS):
                 await process.wait()
-        except TimeoutError as error:
+        except TimeoutError:
             process.kill()
             await process.wait()
-            raise Unavailable(f"The shim of sandbox {bundle_id} could not be cleared away in time.") from error

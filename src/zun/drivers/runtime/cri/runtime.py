@@ -4,7 +4,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import NamedTuple, NoReturn, Self
 
 from zun.base.clock import Clock
 from zun.drivers.runtime.cri import cri_pb2 as cri
@@ -18,6 +18,7 @@ from zun.drivers.runtime.cri.events import Events
 from zun.drivers.runtime.cri.fingerprint import engine_config
 from zun.drivers.runtime.cri.images import CriImages
 from zun.drivers.runtime.cri.logs import Logs
+from zun.drivers.runtime.cri.lost_namespaces import LostNamespaces
 from zun.drivers.runtime.cri.making import SNAPSHOTTER, Making
 from zun.drivers.runtime.cri.networks import CriNetworks
 from zun.drivers.runtime.cri.options import CriOptions
@@ -34,17 +35,24 @@ _ENGINE = "containerd"
 _TASKS = "io.containerd.runtime.v2.task/k8s.io"
 
 
+class _Engine(NamedTuple):
+    """Where an engine keeps things: the roots of what runs, and network namespaces when that directory is its alone."""
+
+    task_root: Path
+    namespaces: Path | None
+
+
 class CriRuntime:
     """A `Runtime` on a CRI engine; made by `open`."""
 
     def __init__(
-        self, options: CriOptions, wires: list[Wire], places: Places, *, owner: str, clock: Clock, task_root: Path
+        self, options: CriOptions, wires: list[Wire], places: Places, *, owner: str, clock: Clock, engine: _Engine
     ) -> None:
         runtime, containerd = RuntimeCalls(wires[0]), ContainerdCalls(wires[0])
         attempts, starts, sandboxes = Attempts(runtime, containerd, owner), Starts(), Sandboxes(runtime, owner)
         making = Making(runtime, containerd, sandboxes, places, owner=owner, options=options)
         archives = Archives(
-            containerd, attempts, making, places, task_root=task_root, idle_seconds=options.idle_seconds
+            containerd, attempts, making, places, task_root=engine.task_root, idle_seconds=options.idle_seconds
         )
         logs = Logs(attempts, places, clock)
         self._wires = wires
@@ -56,10 +64,11 @@ class CriRuntime:
             orphans=Orphans(
                 runtime,
                 containerd,
-                task_root=task_root,
+                task_root=engine.task_root,
                 endpoint=options.endpoint,
                 namespace=sandbox_namespace(owner),
             ),
+            lost=LostNamespaces(runtime, engine.namespaces, clock, patience_seconds=2 * options.call_seconds),
             owner=owner,
             clock=clock,
             options=options,
@@ -106,10 +115,10 @@ class CriRuntime:
             if options.image_endpoint not in {"", options.endpoint}:
                 wires.append(Wire(options.image_endpoint, options.call_seconds))
                 stack.push_async_callback(wires[1].close)
-            task_root = await _check(RuntimeCalls(wires[0]))
+            engine = await _check(RuntimeCalls(wires[0]))
             places = Places(state_dir, log_dir=options.log_dir, volume_dir=options.volume_dir)
             places.prepare()
-            runtime = cls(options, wires, places, owner=owner, clock=clock, task_root=task_root)
+            runtime = cls(options, wires, places, owner=owner, clock=clock, engine=engine)
             await runtime.containers.fingerprint()
             await runtime.begin()
             stack.pop_all()
@@ -156,8 +165,8 @@ class CriRuntime:
             await wire.close()
 
 
-async def _check(calls: RuntimeCalls) -> Path:
-    """That this is an engine the driver can work with; returns where it keeps the roots of what runs."""
+async def _check(calls: RuntimeCalls) -> _Engine:
+    """That this is an engine the driver can work with."""
     version = await calls.version(cri.VersionRequest(), "say what it is")
     if version.runtime_name != _ENGINE:
         raise Unsupported(
@@ -167,4 +176,8 @@ async def _check(calls: RuntimeCalls) -> Path:
     snapshotter = (config.get("containerd") or {}).get("snapshotter", "")
     if snapshotter != SNAPSHOTTER:
         raise Unsupported(f"containerd keeps its files with {snapshotter!r}; set its snapshotter to {SNAPSHOTTER!r}.")
-    return Path(config["stateDir"]).parent / _TASKS
+    state = Path(config["stateDir"])
+    return _Engine(
+        task_root=state.parent / _TASKS,
+        namespaces=state / "netns" if config.get("netnsMountsUnderStateDir") else None,
+    )

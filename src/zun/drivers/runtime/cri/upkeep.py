@@ -16,6 +16,7 @@ from zun.drivers.runtime.cri import labels
 from zun.drivers.runtime.cri.attempts import Attempts
 from zun.drivers.runtime.cri.calls import RuntimeCalls
 from zun.drivers.runtime.cri.handles import Identity, identity_of
+from zun.drivers.runtime.cri.lost_namespaces import LostNamespaces
 from zun.drivers.runtime.cri.options import CriOptions
 from zun.drivers.runtime.cri.orphans import Orphans
 from zun.drivers.runtime.cri.places import Places
@@ -36,6 +37,7 @@ class Upkeep:
         sandboxes: Sandboxes,
         places: Places,
         orphans: Orphans,
+        lost: LostNamespaces,
         owner: str,
         clock: Clock,
         options: CriOptions,
@@ -45,6 +47,7 @@ class Upkeep:
         self._sandboxes = sandboxes
         self._places = places
         self._orphans = orphans
+        self._lost = lost
         self._owner = owner
         self._clock = clock
         self._options = options
@@ -80,6 +83,7 @@ class Upkeep:
             try:
                 await self._clear(*await self._look())
                 await self._orphans.clear()
+                await self._lost.clear()
             except ZunError as error:
                 _log.warning("clearing remains away, trying again: %s", error)
 

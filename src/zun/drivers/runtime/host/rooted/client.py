@@ -54,8 +54,7 @@ class Rooted:
         self._process = process
         self._path = path
         self._idle_seconds = idle_seconds
-        self.cut_short = ""
-        """Set by who ends it from outside: why."""
+        self._cut_short = ""
 
     @classmethod
     async def begin(cls, verb: str, root: Root, path: str, *, idle_seconds: float) -> "tuple[Rooted, PathStat | None]":
@@ -72,7 +71,7 @@ class Rooted:
             raise Unavailable(f"The node could not start a process to copy files ({error.strerror}).") from error
         rooted = cls(process, path, idle_seconds)
         try:
-            told = await rooted._hear()
+            told = await rooted._bounded(rooted._hear())
         except BaseException:
             await rooted.close()
             raise
@@ -87,34 +86,57 @@ class Rooted:
             raise self._broken_off()
 
     async def send(self, data: AsyncIterator[bytes]) -> None:
-        """The tar of a `put`, to its end. Raises `Invalid` for what is no tar."""
-        assert self._process.stdin is not None  # noqa: S101 - a pipe
-        writer = self._process.stdin
+        """The tar of a `put`, to its end. Raises `Invalid` for what is no tar, and what `data` raises."""
+        pumping = asyncio.ensure_future(self._pump(data))
+        hearing = asyncio.ensure_future(self._hear())  # it may have enough before all is sent
         try:
-            async for piece in data:
+            await asyncio.wait({pumping, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            if not hearing.done():
+                await pumping
+                await self._bounded(asyncio.shield(hearing))
+            await hearing
+        finally:
+            for task in (pumping, hearing):
+                task.cancel()
+            await asyncio.gather(pumping, hearing, return_exceptions=True)
+
+    async def cut(self, why: str) -> None:
+        """End it from outside, while somebody may be at its pipes; they are told why. Returns when its mounts are gone."""
+        self._cut_short = why
+        self._kill()
+        async with asyncio.timeout(_CLOSING_SECONDS):
+            await self._process.wait()
+
+    async def close(self) -> None:
+        """End it, and with it its mounts; for who began it."""
+        self._kill()
+        async with asyncio.timeout(_CLOSING_SECONDS):
+            await self._process.communicate()
+
+    def _kill(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+
+    async def _pump(self, data: AsyncIterator[bytes]) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - a pipe
+        writer, pieces = self._process.stdin, aiter(data)
+        try:
+            while (piece := await self._bounded(anext(pieces, None))) is not None:
                 writer.write(piece)
                 await self._bounded(writer.drain())
             writer.close()
             await self._bounded(writer.wait_closed())
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it has had enough, and says why
-        await self._hear()
-
-    async def close(self) -> None:
-        """End it, and with it its mounts."""
-        if self._process.returncode is None:
-            self._process.kill()
-        async with asyncio.timeout(_CLOSING_SECONDS):
-            await self._process.communicate()
+            return  # it has had enough, and says why
 
     async def _hear(self) -> dict[str, Any]:
         assert self._process.stdout is not None  # noqa: S101 - a pipe
-        line = await self._bounded(self._process.stdout.readline())
+        line = await self._process.stdout.readline()
         try:
             told: dict[str, Any] = json.loads(line)
         except ValueError as error:
-            complaint = b"" if self.cut_short else await self._complaint()
-            if self.cut_short or not complaint:
+            complaint = b"" if self._cut_short else await self._complaint()
+            if self._cut_short or not complaint:
                 raise self._broken_off() from error
             raise Internal(
                 f"The process that copies files failed: {complaint.decode(errors='replace')[-300:]}. Report this."
@@ -136,7 +158,7 @@ class Rooted:
         return Unavailable(f"The node could not copy {self._path}: {message}.")
 
     def _broken_off(self) -> Unavailable:
-        why = self.cut_short or "the process that copies files was ended"
+        why = self._cut_short or "the process that copies files was ended"
         return Unavailable(f"Copying {self._path} broke off: {why}. Try again.")
 
     async def _bounded(self, work: Awaitable[T]) -> T:

@@ -74,11 +74,12 @@ def _place_inside(at: str, destination: str, *, is_file: bool, outside: int) -> 
     os.chdir(at)
     os.chroot(".")
     try:
-        if not os.path.exists(destination):
-            os.makedirs(os.path.dirname(destination) if is_file else destination, exist_ok=True)
+        place = os.path.realpath(destination)  # links are followed in here, also those whose end is to be made
+        if not os.path.exists(place):
+            os.makedirs(os.path.dirname(place) if is_file else place, exist_ok=True)
             if is_file:
-                os.close(os.open(destination, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
-        return os.open(destination, os.O_PATH | os.O_CLOEXEC)
+                os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        return os.open(place, os.O_PATH | os.O_CLOEXEC)
     finally:
         os.fchdir(outside)
         os.chroot(".")
