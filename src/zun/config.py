@@ -24,7 +24,6 @@ from zun.controllers.options import ControllerOptions
 from zun.controllers.scheduling.options import SchedulerOptions
 from zun.drivers.identity.keystone.options import KeystoneOptions
 from zun.drivers.identity.options import IdentityOptions
-from zun.drivers.identity.static.options import StaticIdentityOptions
 from zun.drivers.runtime.cri.options import CriOptions
 from zun.drivers.runtime.docker.options import DockerOptions
 from zun.gate.options import GateOptions
