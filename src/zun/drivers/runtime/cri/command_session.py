@@ -14,7 +14,7 @@ from typing import Any
 
 from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri.calls import ContainerdCalls
-from zun.drivers.runtime.cri.pipes import PipeReader, PipeWriter
+from zun.drivers.runtime.host.pipes import PipeReader, PipeWriter
 from zun.drivers.runtime.types import Channel, Chunk, ExecRequest
 from zun.model.errors import Conflict, Invalid, NotFound, ZunError
 
@@ -76,7 +76,7 @@ class CommandSession:
             return
         self.begun = True
         if self._writer is not None:
-            self._writer.settle()
+            self._writer.settle(self.directory / "stdin")
         self._waiting = asyncio.create_task(self._wait())
         self._reading = {self._read(channel): channel for channel in self._readers}
         if self.command.size is not None and request.tty:
@@ -203,10 +203,10 @@ class CommandSession:
         paths = {}
         for channel, name in outputs.items():
             paths[name] = _pipe(self.directory / name)
-            self._readers[channel] = PipeReader(self.directory / name)
+            self._readers[channel] = PipeReader.named(self.directory / name)
         if request.stdin:
             paths["stdin"] = _pipe(self.directory / "stdin")
-            self._writer = PipeWriter(self.directory / "stdin")
+            self._writer = PipeWriter.named(self.directory / "stdin")
         return paths
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from zun.base.clock import Clock
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri.calls import RuntimeCalls
-from zun.model.errors import NotFound
+from zun.drivers.runtime.host.children import run
+from zun.model.errors import NotFound, Timeout
 
 _log = logging.getLogger(__name__)
 
@@ -63,16 +64,11 @@ class LostNamespaces:
         if self._directory is None:
             return
         _log.warning("letting go of the network namespace %s, which the engine forgot", name)
-        path, quiet = self._directory / name, asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(
-            "umount", "--lazy", str(path), stdin=quiet, stdout=quiet, stderr=quiet
-        )
+        path = self._directory / name
         try:
-            async with asyncio.timeout(_SECONDS):
-                await process.wait()  # where nothing is mounted it has nothing to do
+            await run(
+                ["umount", "--lazy", str(path)], seconds=_SECONDS
+            )  # where nothing is mounted it has nothing to do
             await asyncio.to_thread(path.unlink, missing_ok=True)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-        except OSError as error:
+        except (OSError, Timeout) as error:
             _log.warning("the network namespace %s stays, trying again: %s", name, error)

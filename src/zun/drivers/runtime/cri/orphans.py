@@ -17,7 +17,8 @@ from pathlib import Path
 from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri.calls import ContainerdCalls, RuntimeCalls
-from zun.model.errors import NotFound
+from zun.drivers.runtime.host.children import run
+from zun.model.errors import NotFound, ZunError
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Orphans:
             _log.warning("clearing away the shim of the sandbox %s, which the engine forgot", bundle_id)
             try:
                 await self._clear_one(bundle_id)
-            except OSError as error:
+            except (OSError, ZunError) as error:
                 _log.warning("what is left of sandbox %s stays, trying again: %s", bundle_id, error)
 
     def _bundles(self) -> set[str]:
@@ -112,13 +113,4 @@ class Orphans:
 
     async def _delete(self, shim: str, bundle_id: str, bundle: Path) -> None:
         words = ["-namespace", _NAMESPACE, "-address", self._socket, "-id", bundle_id, "-bundle", str(bundle), "delete"]
-        quiet = asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(
-            shim, *words, cwd=bundle, stdin=quiet, stdout=quiet, stderr=quiet
-        )
-        try:
-            async with asyncio.timeout(_SECONDS):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await run([shim, *words], seconds=_SECONDS, cwd=str(bundle))

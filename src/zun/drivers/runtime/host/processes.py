@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The machine's process table, cut down to one container's processes."""
 
-import asyncio
 import shlex
 from collections.abc import Awaitable, Callable
 
+from zun.drivers.runtime.host.children import run
 from zun.drivers.runtime.types import Top
-from zun.model.errors import Internal, Invalid, Unavailable
+from zun.model.errors import Invalid
 
 _DEFAULT = ("-ef",)
 _SECONDS = 20.0
@@ -42,28 +42,8 @@ def split(arguments: str | None) -> list[str]:
 
 
 async def _run_ps(arguments: list[str]) -> list[str]:
-    try:
-        process = await asyncio.create_subprocess_exec(
-            "ps",
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except FileNotFoundError as error:
-        raise Unavailable("There is no ps on the node; install procps.") from error
-    try:
-        async with asyncio.timeout(_SECONDS):
-            out, complaint = await process.communicate()
-    except TimeoutError as error:
-        raise Unavailable("ps on the node did not answer in time; try again.") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
+    code, out, complaint = await run(["ps", *arguments], seconds=_SECONDS)
+    if code:
         told = " ".join(complaint.decode(errors="replace").split())[:200]
         raise Invalid(f"ps refuses these arguments: {told}")
-    if not out:
-        raise Internal("ps on the node said nothing; look at its procps.")
     return out.decode(errors="replace").splitlines()

@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable
@@ -10,14 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from zun.drivers.runtime.host.children import Child
 from zun.drivers.runtime.types import PathStat
-from zun.model.errors import Internal, Invalid, NotFound, Timeout, Unavailable, ZunError
+from zun.model.errors import Conflict, Invalid, NotFound, Timeout, Unavailable, ZunError
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
-_PIECE = 256 << 10
 _SOURCE = Path(__file__).parents[5]
-_CLOSING_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,11 @@ class Root:
 class Rooted:
     """One such process. Made by `begin`; `close` ends it. A stream that stands still for `idle_seconds` is given up."""
 
-    def __init__(self, process: asyncio.subprocess.Process, path: str, idle_seconds: float) -> None:
-        self._process = process
+    def __init__(self, child: Child, path: str, idle_seconds: float) -> None:
+        self._child = child
         self._path = path
         self._idle_seconds = idle_seconds
+        self._heard = b""
         self._cut_short = ""
 
     @classmethod
@@ -61,15 +63,9 @@ class Rooted:
         """Start it for `get` or `put`; returns when it is inside and has seen the path. Raises `NotFound`, `Invalid`, `Unavailable`."""
         name = os.path.basename(path.rstrip("/")) or "."
         task = asdict(root) | {"verb": verb, "path": path or "/", "name": name, "root": root.directory}
-        pipe = asyncio.subprocess.PIPE
-        try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-S", "-B", "-m", "zun.drivers.runtime.host.rooted", json.dumps(task),
-                stdin=pipe, stdout=pipe, stderr=pipe, limit=_PIECE, cwd="/", env={"PYTHONPATH": str(_SOURCE)},
-            )  # fmt: skip
-        except OSError as error:
-            raise Unavailable(f"The node could not start a process to copy files ({error.strerror}).") from error
-        rooted = cls(process, path, idle_seconds)
+        words = [sys.executable, "-S", "-B", "-m", "zun.drivers.runtime.host.rooted", json.dumps(task)]
+        child = await Child.start(words, environment={"PYTHONPATH": str(_SOURCE)})
+        rooted = cls(child, path, idle_seconds)
         try:
             told = await rooted._bounded(rooted._hear())
         except BaseException:
@@ -79,10 +75,12 @@ class Rooted:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The tar of a `get`. Raises `Unavailable` when it breaks off."""
-        assert self._process.stdout is not None  # noqa: S101 - a pipe
-        while data := await self._bounded(self._process.stdout.read(_PIECE)):
+        data, self._heard = self._heard, b""
+        while data or (data := await self._bounded(self._child.stdout.read())):
             yield data
-        if await self._bounded(self._process.wait()) != 0:
+            data = b""
+        if (code := await self._bounded(self._child.wait())) != 0:
+            await self._note(code)
             raise self._broken_off()
 
     async def send(self, data: AsyncIterator[bytes]) -> None:
@@ -103,51 +101,41 @@ class Rooted:
     async def cut(self, why: str) -> None:
         """End it from outside, while somebody may be at its pipes; they are told why. Returns when its mounts are gone."""
         self._cut_short = why
-        self._kill()
-        async with asyncio.timeout(_CLOSING_SECONDS):
-            await self._process.wait()
+        self._child.kill()
+        await self._child.wait()
 
     async def close(self) -> None:
         """End it, and with it its mounts; for who began it."""
-        self._kill()
-        async with asyncio.timeout(_CLOSING_SECONDS):
-            await self._process.communicate()
-
-    def _kill(self) -> None:
-        if self._process.returncode is None:
-            self._process.kill()
+        await self._child.close()
 
     async def _pump(self, data: AsyncIterator[bytes]) -> None:
-        assert self._process.stdin is not None  # noqa: S101 - a pipe
-        writer, pieces = self._process.stdin, aiter(data)
+        pieces = aiter(data)
         try:
             while (piece := await self._bounded(anext(pieces, None))) is not None:
-                writer.write(piece)
-                await self._bounded(writer.drain())
-            writer.close()
-            await self._bounded(writer.wait_closed())
-        except (BrokenPipeError, ConnectionResetError):
+                await self._bounded(self._child.stdin.write(piece))
+        except Conflict:
             return  # it has had enough, and says why
+        self._child.stdin.close()
 
     async def _hear(self) -> dict[str, Any]:
-        assert self._process.stdout is not None  # noqa: S101 - a pipe
-        line = await self._process.stdout.readline()
-        try:
-            told: dict[str, Any] = json.loads(line)
-        except ValueError as error:
-            complaint = b"" if self._cut_short else await self._complaint()
-            if self._cut_short or not complaint:
-                raise self._broken_off() from error
-            raise Internal(
-                f"The process that copies files failed: {complaint.decode(errors='replace')[-300:]}. Report this."
-            ) from error
+        """The next line of JSON; what follows it is kept."""
+        while b"\n" not in self._heard:
+            data = await self._child.stdout.read()
+            if not data:
+                await self._note(await self._bounded(self._child.wait()))
+                raise self._broken_off()
+            self._heard += data
+        line, _, self._heard = self._heard.partition(b"\n")
+        told: dict[str, Any] = json.loads(line)
         if "error" in told:
             raise self._meaning(told)
         return told
 
-    async def _complaint(self) -> bytes:
-        assert self._process.stderr is not None  # noqa: S101 - a pipe
-        return await self._bounded(self._process.stderr.read())
+    async def _note(self, code: int) -> None:
+        """Say in the log what the process said last, unless it was ended on purpose."""
+        if not self._cut_short:
+            complaint = (await self._bounded(self._child.stderr.read())).decode(errors="replace")
+            _log.warning("copying %s ended with %s: %s", self._path, code, complaint[-1000:])
 
     def _meaning(self, told: dict[str, Any]) -> ZunError:
         message = told["message"]

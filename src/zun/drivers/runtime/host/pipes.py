@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Named pipes between a command's three streams and us: containerd's shim holds their other ends.
+"""Pipes between a process's three streams and us, named ones (a shim holds their other ends) and plain ones (of our own children).
 
 Never blocking, with back-pressure both ways: what is not read stays in the pipe, and who writes to a full one waits.
 """
@@ -8,6 +8,7 @@ import asyncio
 import errno
 import os
 from pathlib import Path
+from typing import Self
 
 from zun.model.errors import Conflict
 
@@ -16,14 +17,20 @@ _GONE = "Its standard input is closed: the process has ended or its end of input
 
 
 class PipeReader:
-    """Our end of a stream that the command writes. Opened before the shim's end, so that nothing is missed."""
+    """Our end of a stream that a process writes."""
 
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    def __init__(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        self._descriptor = descriptor
         self._over = False
 
+    @classmethod
+    def named(cls, path: Path) -> Self:
+        """Of a named pipe. Opened before the other end, so that nothing is missed, and read once that is there too."""
+        return cls(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+
     async def read(self) -> bytes:
-        """The next bytes; empty at the end. To be awaited by one task only, once the shim has opened its end."""
+        """The next bytes; empty at the end. To be awaited by one task only."""
         while not self._over:
             try:
                 data = os.read(self._descriptor, PIECE)
@@ -43,29 +50,33 @@ class PipeReader:
 
 
 class PipeWriter:
-    """Our end of the command's input."""
+    """Our end of a process's input."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        # With both directions it opens at once, whether the shim is there or not.
-        self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    def __init__(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        self._descriptor: int | None = descriptor
         self._lock = asyncio.Lock()
 
-    def settle(self) -> None:
-        """The shim has its end: from now on ours is for writing alone, so that its end is noticed."""
+    @classmethod
+    def named(cls, path: Path) -> Self:
+        """Of a named pipe. With both directions it opens at once, whether the other end is there or not."""
+        return cls(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+
+    def settle(self, path: Path) -> None:
+        """The other end is there: from now on ours is for writing alone, so that its end is noticed."""
         both = self._descriptor
         try:
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise
-            self._descriptor = None  # the command has ended already
+            self._descriptor = None  # it has ended already
         finally:
             if both is not None:
                 os.close(both)
 
     async def write(self, data: bytes) -> None:
-        """All of it; waits while the command does not read. Raises `Conflict` when nobody ever will."""
+        """All of it; waits while nobody reads. Raises `Conflict` when nobody ever will."""
         async with self._lock:
             left = memoryview(data)
             while left:
@@ -80,7 +91,7 @@ class PipeWriter:
                     raise Conflict(_GONE) from error
 
     def close(self) -> None:
-        """End of input, once the shim has let go of its own end for writing too."""
+        """End of input, once everybody who writes has let go."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
