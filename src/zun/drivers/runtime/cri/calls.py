@@ -4,6 +4,7 @@
 The CRI's two services and containerd's own lie on the same socket; one table each says which calls are made.
 """
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from zun.base.backoff import Backoff
 from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri.errors import from_engine
@@ -31,6 +33,10 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
 _NAMESPACE = (("containerd-namespace", "k8s.io"),)
 """Where the CRI plugin keeps what it makes, among containerd's namespaces."""
 
+_NOT_YET = "server is not initialized yet"
+_STARTING = Backoff(first_seconds=0.02, cap_seconds=0.25, attempts=20)
+"""How often a call is made again to an engine that has just started and answers that it has done nothing yet."""
+
 RUNTIME, IMAGES = "runtime.v1.RuntimeService", "runtime.v1.ImageService"
 
 
@@ -48,11 +54,20 @@ class Call(Generic[Answer]):
         """Make the call; `seconds` None is the ordinary time, infinity none (for what ends by itself). Raises what `errors.from_engine` gives."""
         limit = self._wire.seconds if seconds is None else seconds
         try:
-            answer: Answer = await self._invoke(
-                request, timeout=None if limit == math.inf else limit, metadata=self._metadata
-            )
+            for delay in _STARTING.delays():
+                try:
+                    return await self._once(request, limit)
+                except grpc.aio.AioRpcError as error:
+                    if _NOT_YET not in (error.details() or ""):
+                        raise
+                await asyncio.sleep(delay)
+            return await self._once(request, limit)
         except grpc.aio.AioRpcError as error:
             raise from_engine(error, doing, endpoint=self._wire.endpoint, seconds=limit) from error
+
+    async def _once(self, request: Message, limit: float) -> Answer:
+        timeout = None if limit == math.inf else limit
+        answer: Answer = await self._invoke(request, timeout=timeout, metadata=self._metadata)
         return answer
 
 
