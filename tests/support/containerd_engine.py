@@ -90,7 +90,11 @@ class Containerd:
         """Remove all sandboxes with these labels, with what is in them."""
         wanted = cri.ListPodSandboxRequest(filter=cri.PodSandboxFilter(label_selector=selector or {}))
         for sandbox in self.call("ListPodSandbox", wanted, cri.ListPodSandboxResponse).items:
-            self.call("StopPodSandbox", cri.StopPodSandboxRequest(pod_sandbox_id=sandbox.id), cri.Nothing)
+            stop = cri.StopPodSandboxRequest(pod_sandbox_id=sandbox.id)
+            try:
+                self.call("StopPodSandbox", stop, cri.Nothing)
+            except grpc.RpcError:  # its process has just gone
+                self.call("StopPodSandbox", stop, cri.Nothing)
             self.call("RemovePodSandbox", cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox.id), cri.Nothing)
 
     def leftovers(self) -> dict[str, list[str]]:
@@ -99,7 +103,8 @@ class Containerd:
             "containers": self.ctr("containers", "list", "--quiet").split(),
             "tasks": self.ctr("tasks", "list", "--quiet").split(),
             "snapshots": [
-                line.split()[0] for line in self.ctr("snapshots", "list").splitlines()[1:] if line.split()[-1] == "Active"
+                line.split()[0] for line in self.ctr("snapshots", "list").splitlines()[1:]
+                if line.split()[-1] == "Active" and line.split()[0] != "zun-spare"
             ],
             "network namespaces": _names(self.directory / "state" / "run" / "io.containerd.grpc.v1.cri" / "netns"),
             "addresses": [

@@ -177,6 +177,16 @@ async def test_a_start_that_is_cut_off_keeps_the_files(cri: CriHarness, moment: 
     await cri.until(lambda: _is_clean(cri.ground.engine))
 
 
+async def test_a_snapshot_that_containerd_forgot_is_in_nobodys_way(cri: CriHarness) -> None:
+    """It dies between making a directory and writing its number down, and would give the number away again for ever."""
+    await make(cri)
+    snapshots = cri.ground.engine.directory / "root/data/io.containerd.snapshotter.v1.overlayfs/snapshots"
+    newest = max(int(path.name) for path in snapshots.iterdir() if path.name.isdecimal())
+    for number in range(newest + 1, newest + 4):
+        (snapshots / str(number) / "fs").mkdir(parents=True)
+    await run(cri)
+
+
 async def test_removals_are_told_after_a_crash_too(cri: CriHarness) -> None:
     handle = await make(cri, ["sleep", "1000"])
     await crash(cri)

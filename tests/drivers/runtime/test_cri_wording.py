@@ -146,6 +146,9 @@ def test_a_container_is_its_newest_attempt_once_that_has_begun() -> None:
     assert shown_of([old, attempt(1, cri.CONTAINER_CREATED)]).id == "0"
     assert shown_of([old, attempt(1, cri.CONTAINER_RUNNING)]).id == "1"
     assert shown_of([attempt(0, cri.CONTAINER_CREATED)]).id == "0"
+    spoiled = attempt(1, cri.CONTAINER_UNKNOWN)
+    assert shown_of([old, spoiled, attempt(2, cri.CONTAINER_CREATED)]).id == "0"
+    assert shown_of([spoiled, attempt(2, cri.CONTAINER_CREATED)]).id == "2"
 
 
 CNI = """{"Networks": [

@@ -82,6 +82,15 @@ def special(name: str, kind: bytes, target: str = "", **fields: int) -> tarfile.
     return member
 
 
+async def test_directories_that_are_only_needed_can_be_entered_by_everybody_in_the_container(inside: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        await put(inside, "/srv", tar(("deep/er/file", b"x")))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((inside / "srv/deep/er").stat().st_mode) == 0o755
+
+
 async def test_all_kinds_of_things_come_out_and_go_in_again(inside: Path, tmp_path: Path) -> None:
     (inside / "srv" / "sub").mkdir(mode=0o751)
     (inside / "srv" / "file").write_bytes(bytes(range(256)) * 5000)

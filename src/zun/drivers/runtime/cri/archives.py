@@ -14,9 +14,9 @@ from weakref import WeakValueDictionary
 from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri.attempts import Attempts
-from zun.drivers.runtime.cri.calls import ContainerdCalls
+from zun.drivers.runtime.cri.calls import SNAPSHOTTER, ContainerdCalls
 from zun.drivers.runtime.cri.handles import Identity, identity_of
-from zun.drivers.runtime.cri.making import SNAPSHOTTER, Making
+from zun.drivers.runtime.cri.making import Making
 from zun.drivers.runtime.cri.places import Places
 from zun.drivers.runtime.host.rooted.client import Bind, Root, Rooted, Snapshot
 from zun.drivers.runtime.types import PathStat

@@ -2,7 +2,7 @@
 """Attempts: the engine's containers that stand for one container of ours, one after the other.
 
 Usually there is one. While a container is started again there are two, the one that ended and the one that is to take its place; until
-that has begun, the ended one is what the container *is*.
+that has begun, the ended one is what the container *is*. The engine's death may leave more; each may hold files of the container.
 """
 
 import asyncio
@@ -99,6 +99,10 @@ class Attempts:
         self._shown[which.handle] = container.id
         self.know(container, which)
 
+    def replace(self, which: Identity, container: cri.Container) -> None:
+        """Another attempt has taken its place: its removal is not the container's."""
+        self._remember(container.id, Owned(which, container.pod_sandbox_id, replaced=True))
+
     def is_replaced(self, container_id: str) -> bool:
         """Whether another attempt has taken its place."""
         owned = self._owners.get(container_id)
@@ -136,12 +140,14 @@ class Attempts:
         return list((await self._calls.list_containers(request, "list the containers")).containers)
 
 
+def has_begun(attempt: cri.Container) -> bool:
+    """Whether it ran, or at least tried to. The engine's death in the middle of making one leaves it in a state called unknown."""
+    return attempt.state in {cri.CONTAINER_RUNNING, cri.CONTAINER_EXITED}
+
+
 def shown_of(attempts: list[cri.Container]) -> cri.Container:
-    """What a container with these attempts is: the newest, unless it has not begun and there is an older one."""
-    newest = attempts[-1]
-    if newest.state == cri.CONTAINER_CREATED and len(attempts) > 1:
-        return attempts[-2]
-    return newest
+    """What a container with these attempts is: the newest that has begun, or the newest where none has."""
+    return ([one for one in attempts if has_begun(one)] or attempts)[-1]
 
 
 def _ordered(found: Iterable[cri.Container]) -> list[cri.Container]:

@@ -6,7 +6,7 @@ The CRI's two services and containerd's own lie on the same socket; one table ea
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from zun.base.backoff import Backoff
 from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
-from zun.drivers.runtime.cri.errors import from_engine
+from zun.drivers.runtime.cri.errors import from_engine, is_in_the_way
 from zun.model.errors import Invalid
 
 Answer = TypeVar("Answer", bound=Message)
@@ -37,6 +37,9 @@ _NOT_YET = "server is not initialized yet"
 _STARTING = Backoff(first_seconds=0.02, cap_seconds=0.25, attempts=20)
 """How often a call is made again to an engine that has just started and answers that it has done nothing yet."""
 
+
+SNAPSHOTTER = "overlayfs"
+"""How containerd must keep its files."""
 RUNTIME, IMAGES = "runtime.v1.RuntimeService", "runtime.v1.ImageService"
 
 
@@ -54,16 +57,25 @@ class Call(Generic[Answer]):
         """Make the call; `seconds` None is the ordinary time, infinity none (for what ends by itself). Raises what `errors.from_engine` gives."""
         limit = self._wire.seconds if seconds is None else seconds
         try:
-            for delay in _STARTING.delays():
-                try:
-                    return await self._once(request, limit)
-                except grpc.aio.AioRpcError as error:
-                    if _NOT_YET not in (error.details() or ""):
-                        raise
-                await asyncio.sleep(delay)
-            return await self._once(request, limit)
+            try:
+                return await self._patiently(request, limit)
+            except grpc.aio.AioRpcError as error:
+                if self._metadata or not is_in_the_way(error.details() or ""):
+                    raise
+            await self._wire.mend()
+            return await self._patiently(request, limit)
         except grpc.aio.AioRpcError as error:
             raise from_engine(error, doing, endpoint=self._wire.endpoint, seconds=limit) from error
+
+    async def _patiently(self, request: Message, limit: float) -> Answer:
+        for delay in _STARTING.delays():
+            try:
+                return await self._once(request, limit)
+            except grpc.aio.AioRpcError as error:
+                if _NOT_YET not in (error.details() or ""):
+                    raise
+            await asyncio.sleep(delay)
+        return await self._once(request, limit)
 
     async def _once(self, request: Message, limit: float) -> Answer:
         timeout = None if limit == math.inf else limit
@@ -79,6 +91,8 @@ class Wire:
             raise Invalid(f"{endpoint!r} is no address of a CRI engine; write unix:///path/to/containerd.sock.")
         self.endpoint = endpoint
         self.seconds = seconds
+        self.mend: Callable[[], Awaitable[None]] = _nothing
+        """What to do when a snapshot that containerd forgot is in the way of a call of the CRI; then the call is made again."""
         self.channel = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
 
     def unary(self, service: str, name: str, answer: type[Answer]) -> Call[Answer]:
@@ -143,7 +157,10 @@ class ContainerdCalls:
         self.delete_process = wire.unary(tasks, "DeleteProcess", cd.DeleteResponse)
         self.delete_task = wire.unary(tasks, "Delete", cd.DeleteResponse)
         self.mounts = wire.unary(snapshots, "Mounts", cd.MountsResponse)
+        self.prepare_snapshot = wire.unary(snapshots, "Prepare", cd.MountsResponse)
         self.remove_snapshot = wire.unary(snapshots, "Remove", cd.Nothing)
+        self.make_lease = wire.unary("containerd.services.leases.v1.Leases", "Create", cd.Nothing)
+        self.delete_lease = wire.unary("containerd.services.leases.v1.Leases", "Delete", cd.Nothing)
         self.delete_image = wire.unary("containerd.services.images.v1.Images", "Delete", cd.Nothing)
         self.ingests = wire.unary("containerd.services.content.v1.Content", "ListStatuses", cd.ListStatusesResponse)
         self.publish = wire.unary("containerd.services.events.v1.Events", "Publish", cd.Nothing)
@@ -168,6 +185,10 @@ class ContainerdCalls:
                 yield envelope
         except grpc.aio.AioRpcError as error:
             raise from_engine(error, "tell its events", endpoint=self._wire.endpoint, seconds=None) from error
+
+
+async def _nothing() -> None:
+    return
 
 
 def _serialized(message: Message) -> bytes:

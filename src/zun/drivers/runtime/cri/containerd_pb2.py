@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10\x63ontainerd.proto\x12\x0ezun.containerd\"\t\n\x07Nothing\"&\n\x03\x41ny\x12\x10\n\x08type_url\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"+\n\tTimestamp\x12\x0f\n\x07seconds\x18\x01 \x01(\x03\x12\r\n\x05nanos\x18\x02 \x01(\x05\"!\n\x13GetContainerRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\xcb\x01\n\tContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x35\n\x06labels\x18\x02 \x03(\x0b\x32%.zun.containerd.Container.LabelsEntry\x12!\n\x04spec\x18\x05 \x01(\x0b\x32\x13.zun.containerd.Any\x12\x13\n\x0bsnapshotter\x18\x06 \x01(\t\x12\x14\n\x0csnapshot_key\x18\x07 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"D\n\x14GetContainerResponse\x12,\n\tcontainer\x18\x01 \x01(\x0b\x32\x19.zun.containerd.Container\"(\n\x15ListContainersRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"G\n\x16ListContainersResponse\x12-\n\ncontainers\x18\x01 \x03(\x0b\x32\x19.zun.containerd.Container\"$\n\x16\x44\x65leteContainerRequest\x12\n\n\x02id\x18\x01 \x01(\t\"5\n\x0cStartRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x02 \x01(\t\"\x1c\n\rStartResponse\x12\x0b\n\x03pid\x18\x01 \x01(\r\"\"\n\nGetRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\"\x16\n\x07Process\x12\x0b\n\x03pid\x18\x03 \x01(\r\"7\n\x0bGetResponse\x12(\n\x07process\x18\x01 \x01(\x0b\x32\x17.zun.containerd.Process\")\n\x11\x44\x65leteTaskRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\"=\n\x14\x44\x65leteProcessRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x02 \x01(\t\"%\n\x0e\x44\x65leteResponse\x12\x13\n\x0b\x65xit_status\x18\x03 \x01(\r\"Q\n\x0bKillRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x02 \x01(\t\x12\x0e\n\x06signal\x18\x03 \x01(\r\x12\x0b\n\x03\x61ll\x18\x04 \x01(\x08\"\x9f\x01\n\x12\x45xecProcessRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\r\n\x05stdin\x18\x02 \x01(\t\x12\x0e\n\x06stdout\x18\x03 \x01(\t\x12\x0e\n\x06stderr\x18\x04 \x01(\t\x12\x10\n\x08terminal\x18\x05 \x01(\x08\x12!\n\x04spec\x18\x06 \x01(\x0b\x32\x13.zun.containerd.Any\x12\x0f\n\x07\x65xec_id\x18\x07 \x01(\t\"X\n\x10ResizePtyRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x02 \x01(\t\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06height\x18\x04 \x01(\r\"F\n\x0e\x43loseIORequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x02 \x01(\t\x12\r\n\x05stdin\x18\x03 \x01(\x08\"4\n\x0bWaitRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x02 \x01(\t\"#\n\x0cWaitResponse\x12\x13\n\x0b\x65xit_status\x18\x01 \x01(\r\"1\n\rMountsRequest\x12\x13\n\x0bsnapshotter\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"F\n\x05Mount\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x0f\n\x07options\x18\x04 \x03(\t\"7\n\x0eMountsResponse\x12%\n\x06mounts\x18\x01 \x03(\x0b\x32\x15.zun.containerd.Mount\"9\n\x15RemoveSnapshotRequest\x12\x13\n\x0bsnapshotter\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"0\n\x12\x44\x65leteImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04sync\x18\x02 \x01(\x08\"&\n\x13ListStatusesRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"4\n\x06Status\x12\x0b\n\x03ref\x18\x03 \x01(\t\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\r\n\x05total\x18\x05 \x01(\x03\"@\n\x14ListStatusesResponse\x12(\n\x08statuses\x18\x01 \x03(\x0b\x32\x16.zun.containerd.Status\"#\n\x10SubscribeRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"C\n\x0ePublishRequest\x12\r\n\x05topic\x18\x01 \x01(\t\x12\"\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x13.zun.containerd.Any\"~\n\x08\x45nvelope\x12,\n\ttimestamp\x18\x01 \x01(\x0b\x32\x19.zun.containerd.Timestamp\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\r\n\x05topic\x18\x03 \x01(\t\x12\"\n\x05\x65vent\x18\x04 \x01(\x0b\x32\x13.zun.containerd.Any\"!\n\tTaskEvent\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\",\n\x08TaskExit\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"\x1c\n\x0e\x43ontainerEvent\x12\n\n\x02id\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10\x63ontainerd.proto\x12\x0ezun.containerd\"\t\n\x07Nothing\"&\n\x03\x41ny\x12\x10\n\x08type_url\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"+\n\tTimestamp\x12\x0f\n\x07seconds\x18\x01 \x01(\x03\x12\r\n\x05nanos\x18\x02 \x01(\x05\"!\n\x13GetContainerRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\xcb\x01\n\tContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x35\n\x06labels\x18\x02 \x03(\x0b\x32%.zun.containerd.Container.LabelsEntry\x12!\n\x04spec\x18\x05 \x01(\x0b\x32\x13.zun.containerd.Any\x12\x13\n\x0bsnapshotter\x18\x06 \x01(\t\x12\x14\n\x0csnapshot_key\x18\x07 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"D\n\x14GetContainerResponse\x12,\n\tcontainer\x18\x01 \x01(\x0b\x32\x19.zun.containerd.Container\"(\n\x15ListContainersRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"G\n\x16ListContainersResponse\x12-\n\ncontainers\x18\x01 \x03(\x0b\x32\x19.zun.containerd.Container\"$\n\x16\x44\x65leteContainerRequest\x12\n\n\x02id\x18\x01 \x01(\t\"5\n\x0cStartRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x02 \x01(\t\"\x1c\n\rStartResponse\x12\x0b\n\x03pid\x18\x01 \x01(\r\"\"\n\nGetRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\"\x16\n\x07Process\x12\x0b\n\x03pid\x18\x03 \x01(\r\"7\n\x0bGetResponse\x12(\n\x07process\x18\x01 \x01(\x0b\x32\x17.zun.containerd.Process\")\n\x11\x44\x65leteTaskRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\"=\n\x14\x44\x65leteProcessRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x02 \x01(\t\"%\n\x0e\x44\x65leteResponse\x12\x13\n\x0b\x65xit_status\x18\x03 \x01(\r\"Q\n\x0bKillRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x02 \x01(\t\x12\x0e\n\x06signal\x18\x03 \x01(\r\x12\x0b\n\x03\x61ll\x18\x04 \x01(\x08\"\x9f\x01\n\x12\x45xecProcessRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\r\n\x05stdin\x18\x02 \x01(\t\x12\x0e\n\x06stdout\x18\x03 \x01(\t\x12\x0e\n\x06stderr\x18\x04 \x01(\t\x12\x10\n\x08terminal\x18\x05 \x01(\x08\x12!\n\x04spec\x18\x06 \x01(\x0b\x32\x13.zun.containerd.Any\x12\x0f\n\x07\x65xec_id\x18\x07 \x01(\t\"X\n\x10ResizePtyRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x02 \x01(\t\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0e\n\x06height\x18\x04 \x01(\r\"F\n\x0e\x43loseIORequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x02 \x01(\t\x12\r\n\x05stdin\x18\x03 \x01(\x08\"4\n\x0bWaitRequest\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xec_id\x18\x02 \x01(\t\"#\n\x0cWaitResponse\x12\x13\n\x0b\x65xit_status\x18\x01 \x01(\r\"1\n\rMountsRequest\x12\x13\n\x0bsnapshotter\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"F\n\x05Mount\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x0f\n\x07options\x18\x04 \x03(\t\"7\n\x0eMountsResponse\x12%\n\x06mounts\x18\x01 \x03(\x0b\x32\x15.zun.containerd.Mount\"9\n\x15RemoveSnapshotRequest\x12\x13\n\x0bsnapshotter\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"\xad\x01\n\x0ePrepareRequest\x12\x13\n\x0bsnapshotter\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0e\n\x06parent\x18\x03 \x01(\t\x12:\n\x06labels\x18\x04 \x03(\x0b\x32*.zun.containerd.PrepareRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\" \n\x12\x43reateLeaseRequest\x12\n\n\x02id\x18\x01 \x01(\t\".\n\x12\x44\x65leteLeaseRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04sync\x18\x02 \x01(\x08\"0\n\x12\x44\x65leteImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04sync\x18\x02 \x01(\x08\"&\n\x13ListStatusesRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"4\n\x06Status\x12\x0b\n\x03ref\x18\x03 \x01(\t\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\r\n\x05total\x18\x05 \x01(\x03\"@\n\x14ListStatusesResponse\x12(\n\x08statuses\x18\x01 \x03(\x0b\x32\x16.zun.containerd.Status\"#\n\x10SubscribeRequest\x12\x0f\n\x07\x66ilters\x18\x01 \x03(\t\"C\n\x0ePublishRequest\x12\r\n\x05topic\x18\x01 \x01(\t\x12\"\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x13.zun.containerd.Any\"~\n\x08\x45nvelope\x12,\n\ttimestamp\x18\x01 \x01(\x0b\x32\x19.zun.containerd.Timestamp\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\r\n\x05topic\x18\x03 \x01(\t\x12\"\n\x05\x65vent\x18\x04 \x01(\x0b\x32\x13.zun.containerd.Any\"!\n\tTaskEvent\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\",\n\x08TaskExit\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"\x1c\n\x0e\x43ontainerEvent\x12\n\n\x02id\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,6 +33,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CONTAINER_LABELSENTRY']._loaded_options = None
   _globals['_CONTAINER_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_PREPAREREQUEST_LABELSENTRY']._loaded_options = None
+  _globals['_PREPAREREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_NOTHING']._serialized_start=36
   _globals['_NOTHING']._serialized_end=45
   _globals['_ANY']._serialized_start=47
@@ -89,24 +91,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MOUNTSRESPONSE']._serialized_end=1619
   _globals['_REMOVESNAPSHOTREQUEST']._serialized_start=1621
   _globals['_REMOVESNAPSHOTREQUEST']._serialized_end=1678
-  _globals['_DELETEIMAGEREQUEST']._serialized_start=1680
-  _globals['_DELETEIMAGEREQUEST']._serialized_end=1728
-  _globals['_LISTSTATUSESREQUEST']._serialized_start=1730
-  _globals['_LISTSTATUSESREQUEST']._serialized_end=1768
-  _globals['_STATUS']._serialized_start=1770
-  _globals['_STATUS']._serialized_end=1822
-  _globals['_LISTSTATUSESRESPONSE']._serialized_start=1824
-  _globals['_LISTSTATUSESRESPONSE']._serialized_end=1888
-  _globals['_SUBSCRIBEREQUEST']._serialized_start=1890
-  _globals['_SUBSCRIBEREQUEST']._serialized_end=1925
-  _globals['_PUBLISHREQUEST']._serialized_start=1927
-  _globals['_PUBLISHREQUEST']._serialized_end=1994
-  _globals['_ENVELOPE']._serialized_start=1996
-  _globals['_ENVELOPE']._serialized_end=2122
-  _globals['_TASKEVENT']._serialized_start=2124
-  _globals['_TASKEVENT']._serialized_end=2157
-  _globals['_TASKEXIT']._serialized_start=2159
-  _globals['_TASKEXIT']._serialized_end=2203
-  _globals['_CONTAINEREVENT']._serialized_start=2205
-  _globals['_CONTAINEREVENT']._serialized_end=2233
+  _globals['_PREPAREREQUEST']._serialized_start=1681
+  _globals['_PREPAREREQUEST']._serialized_end=1854
+  _globals['_PREPAREREQUEST_LABELSENTRY']._serialized_start=326
+  _globals['_PREPAREREQUEST_LABELSENTRY']._serialized_end=371
+  _globals['_CREATELEASEREQUEST']._serialized_start=1856
+  _globals['_CREATELEASEREQUEST']._serialized_end=1888
+  _globals['_DELETELEASEREQUEST']._serialized_start=1890
+  _globals['_DELETELEASEREQUEST']._serialized_end=1936
+  _globals['_DELETEIMAGEREQUEST']._serialized_start=1938
+  _globals['_DELETEIMAGEREQUEST']._serialized_end=1986
+  _globals['_LISTSTATUSESREQUEST']._serialized_start=1988
+  _globals['_LISTSTATUSESREQUEST']._serialized_end=2026
+  _globals['_STATUS']._serialized_start=2028
+  _globals['_STATUS']._serialized_end=2080
+  _globals['_LISTSTATUSESRESPONSE']._serialized_start=2082
+  _globals['_LISTSTATUSESRESPONSE']._serialized_end=2146
+  _globals['_SUBSCRIBEREQUEST']._serialized_start=2148
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=2183
+  _globals['_PUBLISHREQUEST']._serialized_start=2185
+  _globals['_PUBLISHREQUEST']._serialized_end=2252
+  _globals['_ENVELOPE']._serialized_start=2254
+  _globals['_ENVELOPE']._serialized_end=2380
+  _globals['_TASKEVENT']._serialized_start=2382
+  _globals['_TASKEVENT']._serialized_end=2415
+  _globals['_TASKEXIT']._serialized_start=2417
+  _globals['_TASKEXIT']._serialized_end=2461
+  _globals['_CONTAINEREVENT']._serialized_start=2463
+  _globals['_CONTAINEREVENT']._serialized_end=2491
 # @@protoc_insertion_point(module_scope)

@@ -33,7 +33,7 @@ from zun.drivers.runtime.cri.sandboxes import Sandboxes
 from zun.drivers.runtime.cri.starts import Starts
 from zun.drivers.runtime.host.cgroups import bound_processes
 from zun.drivers.runtime.types import ContainerRequest, Fingerprint, RuntimeEvent, Seen
-from zun.model.errors import Conflict, Invalid, NotFound, Timeout, Unavailable, Unsupported, ZunError
+from zun.model.errors import Conflict, Internal, Invalid, NotFound, Timeout, Unavailable, Unsupported, ZunError
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +121,9 @@ class CriContainers:
             usable = ", ".join(self._handlers)
             raise Invalid(f"There is no runtime {request.runtime} on this node; choose one of: {usable}.")
         async with self._attempts.lock(which.handle):
-            if await self._attempts.of(which):
+            if attempts := await self._attempts.of(which):
+                if attempts[-1].state == cri.CONTAINER_UNKNOWN:
+                    await self._renew(which, attempts)
                 return which.handle
             image, volumes = await self._images.look(request.image)
             attempt = await self._discard_sandboxes(which)
@@ -149,12 +151,14 @@ class CriContainers:
             await self._archives.end(handle, "the container was started")
             if attempts[-1].state != cri.CONTAINER_CREATED or await self._sandbox_of(attempts[-1]) is None:
                 attempts.append(await self._make_again(which, attempts[-1]))
+            volumes = self._making.volumes(which, self._places.record(handle))
+            await self._archives.fill_volumes(attempts[-1].id, volumes)  # those that a crash left empty
             try:
                 await self._launch(which, attempts)
-            except Conflict:
-                # A start that the engine's death cut off leaves a process that can neither be started nor made again.
+            except (Conflict, Internal):
+                # What the engine's death cut off leaves remains of a process, which can neither be started nor made again.
                 attempts.append(await self._make_again(which, attempts[-1]))
-                await self._launch(which, attempts)
+                await self._launch(which, attempts, is_last_try=True)
 
     async def stop(self, handle: str, timeout_seconds: int) -> None:
         """Its own stop signal, then SIGKILL after the timeout."""
@@ -236,6 +240,8 @@ class CriContainers:
         """The next attempt, in the sandbox there is or in a new one."""
         record = self._places.record(which.handle)
         status, sandbox = await self._attempts.status(old.id), await self._sandbox_of(old)
+        if status.state == cri.CONTAINER_UNKNOWN:  # a process of it may be there
+            await self._calls.stop(cri.StopContainerRequest(container_id=old.id), "stop the container")
         if sandbox is not None:
             sandbox_id, sandbox_attempt = sandbox.id, sandbox.metadata.attempt
         else:
@@ -252,18 +258,25 @@ class CriContainers:
         self._attempts.know(made, which)
         return made
 
-    async def _launch(self, which: Identity, attempts: Sequence[cri.Container]) -> None:
+    async def _renew(self, which: Identity, attempts: Sequence[cri.Container]) -> None:
+        """Another attempt instead of one whose making the engine's death cut off."""
+        made = await self._make_again(which, attempts[-1])
+        for old in attempts:
+            await self._making.carry_over(old.id, made.id)
+        await self._take_over(which, made, attempts)
+
+    async def _launch(self, which: Identity, attempts: Sequence[cri.Container], *, is_last_try: bool = False) -> None:
         """Start the newest with the files of the older ones; when it has begun or is known to have failed, those go."""
         *older, newest = attempts
         for old in older:
             await self._making.carry_over(old.id, newest.id)
         try:
             await self._calls.start(cri.StartContainerRequest(container_id=newest.id), "start the container")
-        except (Unavailable, Timeout, Conflict):
-            self._attempts.forget(which)  # whether it began is to be seen
-            raise
-        except ZunError:
-            await self._take_over(which, newest, older)
+        except ZunError as error:
+            if isinstance(error, Unavailable | Timeout) or (isinstance(error, Conflict | Internal) and not is_last_try):
+                self._attempts.forget(which)  # whether it began is to be seen
+            else:
+                await self._take_over(which, newest, older)
             raise
         await self._take_over(which, newest, older)
         self._starts.told(which.handle)
@@ -274,6 +287,7 @@ class CriContainers:
     async def _take_over(self, which: Identity, newest: cri.Container, older: Sequence[cri.Container]) -> None:
         self._attempts.show(which, newest)
         for old in older:
+            self._attempts.replace(which, old)
             await self._remove_attempt(old, keeping=newest.pod_sandbox_id)
 
     async def _give_size(self, which: Identity, container_id: str) -> None:

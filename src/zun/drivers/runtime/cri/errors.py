@@ -33,6 +33,7 @@ _RULES = (
         Invalid, "Check the command, the entrypoint and the working directory against what the image has.",
     ),
     _Rule(("is reserved for",), Unavailable, "It is just being made or removed; try again in a moment."),
+    _Rule(("ttrpc: closed",), Unavailable, "The process that looks after it has just gone; try again in a moment."),
     _Rule(("server is not initialized yet",), Unavailable, "The engine has just started; try again in a moment."),
     _Rule(("401 unauthorized", "403 forbidden", "no basic auth credentials", "insufficient_scope", "authorization failed",
            "incorrect username or password", "authentication required"),
@@ -78,6 +79,10 @@ def from_engine(error: grpc.aio.AioRpcError, doing: str, *, endpoint: str, secon
         return Timeout(
             f"The engine did not {doing}{within}; it may still happen. Look at the container before trying again."
         )
+    if is_in_the_way(whole):
+        return Unavailable(
+            f"The engine could not {doing}: it died in the middle of the like and left something in the way ({told}). It clears that away as soon as any container or image is removed on that node."
+        )
     chosen = _BY_CODE.get(code)
     if chosen is None or chosen[0] is Conflict:
         lowered = whole.lower()
@@ -86,6 +91,11 @@ def from_engine(error: grpc.aio.AioRpcError, doing: str, *, endpoint: str, secon
                 return rule.error(f"The engine could not {doing}: {told}. {rule.advice}")
     kind, advice = chosen or (Internal, "Look at the log of the engine.")
     return kind(f"The engine could not {doing}: {told}. {advice}")
+
+
+def is_in_the_way(text: str) -> bool:
+    """Whether a directory is in a new snapshot's place, left by a containerd that died before it wrote down that it had made it."""
+    return all(words in text for words in ("failed to rename", "/snapshots/", "file exists"))
 
 
 def away(endpoint: str, doing: str, told: str) -> Unavailable:

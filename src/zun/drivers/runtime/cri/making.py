@@ -12,7 +12,7 @@ from pathlib import Path
 from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri import request as wording
-from zun.drivers.runtime.cri.calls import ContainerdCalls, RuntimeCalls
+from zun.drivers.runtime.cri.calls import SNAPSHOTTER, ContainerdCalls, RuntimeCalls
 from zun.drivers.runtime.cri.handles import Identity
 from zun.drivers.runtime.cri.options import CriOptions
 from zun.drivers.runtime.cri.places import Places, Record
@@ -21,7 +21,6 @@ from zun.drivers.runtime.cri.sandboxes import Sandboxes
 from zun.drivers.runtime.cri.seen import sandbox_addresses
 from zun.model.errors import Internal, Unsupported
 
-SNAPSHOTTER = "overlayfs"
 _UPPER = "upperdir="
 
 

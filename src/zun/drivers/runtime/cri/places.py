@@ -120,7 +120,8 @@ class Places:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not path.exists():
                 _new_mark(path).touch()
-                path.mkdir(mode=0o755, exist_ok=True)
+                path.mkdir(exist_ok=True)
+                path.chmod(0o755)
 
     def is_new_volume(self, path: Path) -> bool:
         """Whether it is still to be filled."""

@@ -2,6 +2,7 @@
 """A CRI engine as a whole."""
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple, NoReturn, Self
@@ -11,7 +12,7 @@ from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri.archives import Archives
 from zun.drivers.runtime.cri.attaching import Attaching
 from zun.drivers.runtime.cri.attempts import Attempts
-from zun.drivers.runtime.cri.calls import ContainerdCalls, ImageCalls, RuntimeCalls, Wire
+from zun.drivers.runtime.cri.calls import SNAPSHOTTER, ContainerdCalls, ImageCalls, RuntimeCalls, Wire
 from zun.drivers.runtime.cri.commands import Commands
 from zun.drivers.runtime.cri.containers import CriContainers
 from zun.drivers.runtime.cri.events import Events
@@ -19,17 +20,20 @@ from zun.drivers.runtime.cri.fingerprint import engine_config
 from zun.drivers.runtime.cri.images import CriImages
 from zun.drivers.runtime.cri.logs import Logs
 from zun.drivers.runtime.cri.lost_namespaces import LostNamespaces
-from zun.drivers.runtime.cri.making import SNAPSHOTTER, Making
+from zun.drivers.runtime.cri.making import Making
 from zun.drivers.runtime.cri.networks import CriNetworks
 from zun.drivers.runtime.cri.options import CriOptions
 from zun.drivers.runtime.cri.orphans import Orphans
 from zun.drivers.runtime.cri.places import Places
 from zun.drivers.runtime.cri.request import sandbox_namespace
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
+from zun.drivers.runtime.cri.spare import Spare
 from zun.drivers.runtime.cri.starts import Starts
 from zun.drivers.runtime.cri.streams import CriStreams
 from zun.drivers.runtime.cri.upkeep import Upkeep
-from zun.model.errors import Unsupported
+from zun.model.errors import Unavailable, Unsupported
+
+_log = logging.getLogger(__name__)
 
 _ENGINE = "containerd"
 _TASKS = "io.containerd.runtime.v2.task/k8s.io"
@@ -73,6 +77,9 @@ class CriRuntime:
             clock=clock,
             options=options,
         )
+        self._spare = Spare(containerd)
+        for wire in wires:
+            wire.mend = self._spare.spend
         self._working: asyncio.Task[NoReturn] | None = None
         self._networks = CriNetworks()
         self._images = CriImages(runtime, ImageCalls(wires[-1]), containerd, clock, pull_seconds=options.pull_seconds)
@@ -127,6 +134,10 @@ class CriRuntime:
 
     async def begin(self) -> None:
         """Clear away what an earlier life left half-made, then look after things from time to time until `close`."""
+        try:
+            await self._spare.keep()
+        except Unavailable as error:
+            _log.warning("%s", error)
         await self._upkeep.begin()
         self._working = asyncio.create_task(self._upkeep.run(), name="CRI upkeep")
 

@@ -18,10 +18,10 @@ _NOT_FOUND, _NOT_STARTED = 127, 126
 
 
 def never_ran(status: cri.ContainerStatus) -> bool:
-    """Whether this attempt's program did not even begin."""
-    return status.state == cri.CONTAINER_CREATED or (
-        status.state == cri.CONTAINER_EXITED and status.reason == "StartError"
-    )
+    """Whether this attempt's program did not even begin, as far as the engine knows."""
+    if status.state == cri.CONTAINER_EXITED:
+        return status.reason == "StartError" or _is_unknown(status)
+    return status.state in {cri.CONTAINER_CREATED, cri.CONTAINER_UNKNOWN}
 
 
 def container(which: Identity, status: cri.ContainerStatus, sandbox: cri.PodSandboxStatus | None) -> Seen:
@@ -30,7 +30,7 @@ def container(which: Identity, status: cri.ContainerStatus, sandbox: cri.PodSand
     What failed to begin stays *created* with the reason, as long as no earlier attempt ran.
     """
     marks = status.annotations
-    failed = status.state == cri.CONTAINER_EXITED and never_ran(status)
+    failed = status.state == cri.CONTAINER_EXITED and status.reason == "StartError"
     state = _STATES.get(status.state, SeenState.UNKNOWN)
     if failed and not marks.get(labels.RAN):
         state = SeenState.CREATED
@@ -50,6 +50,11 @@ def container(which: Identity, status: cri.ContainerStatus, sandbox: cri.PodSand
         ports=tuple(int(port) for port in marks.get(labels.PORTS, "").split(",") if port),
         image_id=marks.get(labels.IMAGE_ID, ""),
     )
+
+
+def _is_unknown(status: cri.ContainerStatus) -> bool:
+    """What an attempt becomes that was stopped when the engine knew nothing of it."""
+    return status.reason == "Unknown" and not status.started_at
 
 
 def sandbox_addresses(status: cri.PodSandboxStatus) -> list[str]:

@@ -13,7 +13,7 @@ from typing import NoReturn
 from zun.base.clock import Clock
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri import labels
-from zun.drivers.runtime.cri.attempts import Attempts
+from zun.drivers.runtime.cri.attempts import Attempts, has_begun
 from zun.drivers.runtime.cri.calls import RuntimeCalls
 from zun.drivers.runtime.cri.handles import Identity, identity_of
 from zun.drivers.runtime.cri.lost_namespaces import LostNamespaces
@@ -21,6 +21,7 @@ from zun.drivers.runtime.cri.options import CriOptions
 from zun.drivers.runtime.cri.orphans import Orphans
 from zun.drivers.runtime.cri.places import Places
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
+from zun.drivers.runtime.cri.seen import never_ran
 from zun.model.errors import NotFound, ZunError
 
 _log = logging.getLogger(__name__)
@@ -128,11 +129,14 @@ class Upkeep:
                     await self._sandboxes.stop(attempts[-1].pod_sandbox_id)
 
     async def _tidy(self, which: Identity, attempts: list[cri.Container], homes: list[cri.PodSandbox]) -> None:
-        kept = _kept(attempts)
-        for old in attempts:
-            if old.id not in {one.id for one in kept}:
+        kept = attempts
+        if _is_many(attempts) and not never_ran(await self._attempts.status(attempts[-1].id)):
+            *older, newest = attempts
+            for old in older:
                 _log.warning("removing an attempt of container %s that another has replaced", which.uuid)
+                self._attempts.replace(which, old)
                 await self._calls.remove(cri.RemoveContainerRequest(container_id=old.id), "remove the container")
+            kept = [newest]
         for sandbox in homes:
             if sandbox.id not in {one.pod_sandbox_id for one in kept}:
                 _log.warning("removing a sandbox of container %s that holds nothing", which.uuid)
@@ -142,9 +146,8 @@ class Upkeep:
 
     @staticmethod
     def _is_untidy(attempts: list[cri.Container], homes: Iterable[cri.PodSandbox]) -> bool:
-        kept = _kept(attempts)
-        return len(kept) < len(attempts) or bool(
-            {home.id for home in homes} - {attempt.pod_sandbox_id for attempt in kept}
+        return _is_many(attempts) or bool(
+            {home.id for home in homes} - {attempt.pod_sandbox_id for attempt in attempts}
         )
 
     def _is_idle(
@@ -158,8 +161,6 @@ class Upkeep:
         return up and now - self._ended.setdefault(which, now) >= self._options.idle_sandbox_seconds
 
 
-def _kept(attempts: list[cri.Container]) -> list[cri.Container]:
-    """The newest attempt; the one before too, as long as the newest has not begun."""
-    if attempts and attempts[-1].state == cri.CONTAINER_CREATED:
-        return attempts[-2:]
-    return attempts[-1:]
+def _is_many(attempts: list[cri.Container]) -> bool:
+    """Whether the newest seems to have taken the place of others. One that did not run may still lack their files."""
+    return len(attempts) > 1 and has_begun(attempts[-1])

@@ -47,6 +47,9 @@ def main() -> int:
     """Do what the first argument says."""
     task = json.loads(sys.argv[1])
     voice = _Voice()
+    os.umask(
+        0o022
+    )  # what a tar does not name but needs is made as in any container, however careful the service is with its own files
     try:
         enter(task["root"], task["mount"], task["binds"], task["at"])
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
