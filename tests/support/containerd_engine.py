@@ -24,6 +24,7 @@ from zun.drivers.runtime.cri import cri_pb2 as cri
 
 _SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 _SECONDS = 60
+_CGROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Containerd:
     directory: Path
     bridge: str
     subnet: str
+
+    @property
+    def group(self) -> str:
+        """The control group that drivers of this engine are to put containers in."""
+        return f"/{self.bridge}"
 
     @property
     def socket(self) -> Path:
@@ -114,11 +120,27 @@ class Containerd:
             "links": self.links(),
             "mounts": [line for line in Path("/proc/self/mounts").read_text().splitlines() if f"{self.directory}/" in line],
             "shims": self.shims(),
+            "control groups": self.groups(),
         }  # fmt: skip
+
+    def groups(self) -> list[str]:
+        """The control groups below the parent that drivers of this engine are given."""
+        return sorted({name for path in self._parents() for name in _names(path) if (path / name).is_dir()})
+
+    def remove_groups(self) -> None:
+        """Remove the empty groups, and their parent."""
+        for parent in self._parents():
+            for path in sorted((path for path in parent.rglob("*") if path.is_dir()), reverse=True):
+                path.rmdir()
+            parent.rmdir()
 
     def links(self) -> list[str]:
         """The ends of pods' networks on the bridge."""
         return _names(Path("/sys/class/net") / self.bridge / "brif")
+
+    def _parents(self) -> list[Path]:
+        roots = [_CGROUPS, *(path for path in _CGROUPS.iterdir() if path.is_dir() and not path.is_symlink())]
+        return [parent for root in roots if (parent := root / self.group.lstrip("/")).is_dir()]
 
     def shims(self) -> list[str]:
         """The processes that hold its containers."""
@@ -167,6 +189,7 @@ def _clear_away(engine: Containerd) -> None:
         mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
         for path in sorted((path for path in mounts if path.startswith(f"{engine.directory}/")), reverse=True):
             subprocess.run(["umount", "--lazy", path], check=False, capture_output=True, timeout=_SECONDS)
+        engine.remove_groups()
         shutil.rmtree(engine.directory)
 
 

@@ -50,7 +50,7 @@ class CriHarness:
     @classmethod
     async def open(cls, ground: CriGround, directory: Path, **settings: Any) -> "CriHarness":
         owner = f"test-{new_uuid()}"
-        options = CriOptions(endpoint=ground.engine.endpoint, **settings)
+        options = CriOptions(endpoint=ground.engine.endpoint, cgroup_parent=ground.engine.group, **settings)
         runtime = await CriRuntime.open(options, owner=owner, clock=SystemClock(), state_dir=directory / "cri")
         return cls(ground, directory, runtime, owner, options)
 
@@ -60,6 +60,7 @@ class CriHarness:
             await runtime.close()
         for owner in (self.owner, f"{self.owner}-stranger"):
             await asyncio.to_thread(self.ground.engine.remove_pods, {OWNER: owner})
+        await asyncio.to_thread(self.ground.engine.remove_groups)  # what a driver would have done
         names = self.ground.engine.ctr("images", "list", "--quiet").split()
         remote = (self.ground.registry.open, self.ground.registry.private)
         for name in names:

@@ -11,6 +11,7 @@ import pytest
 from support.containerd_engine import Containerd
 from support.cri_runtime import CriGround, CriHarness, container_id, pid_of, spec_of
 from support.registry import Registry
+from zun.agent import watchdog
 from zun.base.ids import new_uuid
 from zun.drivers.runtime.contract_harness import WAITS, becomes, ended, execute, log_of, make, run
 from zun.drivers.runtime.cri import cri_pb2
@@ -203,6 +204,18 @@ def _group(pid: int, controller: str) -> str:
         if controller in names.split(","):
             return path.lstrip("/")
     return ""
+
+
+async def test_the_watchdog_finds_the_processes_of_every_attempt_and_not_the_sandboxs(cri: CriHarness) -> None:
+    """Also when the agent died before it could tell their number. A sandbox outlives its container, which is no reason to call that killed."""
+    handle = await run(cri)
+    await cri.runtime.containers.stop(handle, 0)
+    guarded = watchdog.Guarded("c", handle, 0, 0, 60.0)
+    assert watchdog.processes_of(guarded, watchdog.control_groups()) == []
+    await cri.runtime.containers.start(handle)
+    seen = await cri.runtime.containers.inspect(handle)
+    assert seen.pid == pid_of(cri.ground.engine, handle)
+    assert watchdog.processes_of(guarded, watchdog.control_groups()) == [seen.pid]
 
 
 async def test_a_privileged_one_has_all_rights(cri: CriHarness) -> None:

@@ -96,11 +96,12 @@ def test_every_container_has_a_filter_and_masks_but_a_privileged_one() -> None:
     assert told.privileged
     assert told.seccomp.profile_type == cri.SecurityProfile.Unconfined
     sandbox = request.sandbox(
-        strong, owner="me", attempt=2, log_directory=Path("/logs"), dns=["9.9.9.9"], options=CriOptions()
+        strong, owner="me", attempt=2, log_directory=Path("/logs"), dns=["9.9.9.9"], group="/zun/u.1"
     )
     assert sandbox.linux.security_context.privileged
     assert (sandbox.metadata.attempt, sandbox.hostname, sandbox.log_directory) == (2, "u", "/logs")
     assert list(sandbox.dns_config.servers) == ["9.9.9.9"]
+    assert sandbox.linux.cgroup_parent == "/zun/u.1"
 
 
 def status(state: int, **fields: object) -> cri.ContainerStatus:

@@ -37,9 +37,9 @@ _NOT_YET = "server is not initialized yet"
 _STARTING = Backoff(first_seconds=0.02, cap_seconds=0.25, attempts=20)
 """How often a call is made again to an engine that has just started and answers that it has done nothing yet."""
 
-
 SNAPSHOTTER = "overlayfs"
 """How containerd must keep its files."""
+
 RUNTIME, IMAGES = "runtime.v1.RuntimeService", "runtime.v1.ImageService"
 
 

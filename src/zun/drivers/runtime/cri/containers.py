@@ -216,10 +216,14 @@ class CriContainers:
 
     async def _look(self, which: Identity) -> Seen:
         status, sandbox_id = await self._attempts.shown(which)
-        sandbox = None
-        if status.state == cri.CONTAINER_RUNNING:
-            sandbox = await self._sandboxes.status(sandbox_id)
-        return seen.container(which, status, sandbox)
+        if status.state != cri.CONTAINER_RUNNING:
+            return seen.container(which, status)
+        sandbox = await self._sandboxes.status(sandbox_id)
+        try:
+            pid = await self._attempts.pid(status.id)
+        except NotFound:
+            pid = 0  # it has just ended
+        return seen.container(which, status, sandbox, pid=pid)
 
     async def _make_first(self, which: Identity, record: Record, attempt: int) -> None:
         self._places.remember(which.handle, record)

@@ -66,9 +66,7 @@ class LostNamespaces:
         _log.warning("letting go of the network namespace %s, which the engine forgot", name)
         path = self._directory / name
         try:
-            await run(
-                ["umount", "--lazy", str(path)], seconds=_SECONDS
-            )  # where nothing is mounted it has nothing to do
+            await run(["umount", "--lazy", str(path)], seconds=_SECONDS)  # not mounted is no error
             await asyncio.to_thread(path.unlink, missing_ok=True)
         except (OSError, Timeout) as error:
             _log.warning("the network namespace %s stays, trying again: %s", name, error)

@@ -47,7 +47,9 @@ class Making:
     async def sandbox(self, which: Identity, record: Record, attempt: int) -> str:
         """A sandbox for a container, with the container's hosts file naming its address."""
         handler = record.request.runtime or self._options.default_runtime
-        sandbox_id = await self._sandboxes.run(self._config(which, record, attempt), handler)
+        sandbox_id = await self._sandboxes.run(
+            self._config(which, record, attempt, self._places.groups.of_sandbox(which.handle)), handler
+        )
         addresses = sandbox_addresses(await self._sandboxes.status(sandbox_id))
         self._places.write_hosts(which.handle, wording.hostname(record.request), addresses)
         return sandbox_id
@@ -64,9 +66,9 @@ class Making:
             mounts=self.mounts(which, record),
             options=self._options,
         )
-        request = cri.CreateContainerRequest(
-            pod_sandbox_id=sandbox_id, config=config, sandbox_config=self._config(which, record, sandbox_attempt)
-        )
+        # The engine takes a container's control group from what it is told of the sandbox here, not from the sandbox.
+        sandbox_config = self._config(which, record, sandbox_attempt, self._places.groups.of_container(which.handle))
+        request = cri.CreateContainerRequest(pod_sandbox_id=sandbox_id, config=config, sandbox_config=sandbox_config)
         made = await self._calls.create(request, "create the container")
         return cri.Container(id=made.container_id, pod_sandbox_id=sandbox_id, metadata=config.metadata)
 
@@ -75,14 +77,14 @@ class Making:
         old, new = await self._layer(old_id), await self._layer(new_id)
         await asyncio.to_thread(_move_content, old, new)
 
-    def _config(self, which: Identity, record: Record, attempt: int) -> cri.PodSandboxConfig:
+    def _config(self, which: Identity, record: Record, attempt: int, group: str) -> cri.PodSandboxConfig:
         return wording.sandbox(
             record.request,
             owner=self._owner,
             attempt=attempt,
             log_directory=self._places.log_directory(which.handle),
             dns=name_servers(self._options.dns_servers),
-            options=self._options,
+            group=group,
         )
 
     def mounts(self, which: Identity, record: Record | None = None) -> list[cri.Mount]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from zun.base.private_file import replace_private
+from zun.drivers.runtime.cri.groups import Groups
 from zun.drivers.runtime.types import ContainerRequest
 from zun.model.errors import Internal, Unavailable
 
@@ -37,7 +38,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 class Places:
     """The driver's directories on this machine. Blocking; what it does is small. Raises `Unavailable` when the disk does not take it."""
 
-    def __init__(self, state_dir: Path, *, log_dir: str = "", volume_dir: str = "") -> None:
+    def __init__(self, state_dir: Path, groups: Groups, *, log_dir: str = "", volume_dir: str = "") -> None:
+        self.groups = groups
         self._containers = state_dir / "containers"
         self._logs = Path(log_dir) if log_dir else state_dir / "logs"
         self._volumes = Path(volume_dir) if volume_dir else state_dir / "volumes"
@@ -133,8 +135,10 @@ class Places:
             _new_mark(path).unlink(missing_ok=True)
 
     def forget(self, handle: str) -> None:
-        """Remove all that belongs to one container; none is no error."""
+        """Remove all that belongs to one container; none is no error. While processes of it are left, it stays known instead."""
         with _writing():
+            if not self.groups.remove(handle):
+                return
             for directory in (self._logs / handle, self._containers / handle):
                 if directory.exists():
                     shutil.rmtree(directory)

@@ -41,9 +41,10 @@ def check_limits(memory_mib: int | None, cpuset: str | None) -> None:
 
 
 def sandbox(
-    request: ContainerRequest, *, owner: str, attempt: int, log_directory: Path, dns: list[str], options: CriOptions
+    request: ContainerRequest, *, owner: str, attempt: int, log_directory: Path, dns: list[str], group: str
 ) -> cri.PodSandboxConfig:
-    """The sandbox for one container. `attempt` sets it apart from earlier ones of the same container."""
+    """The sandbox for one container. `attempt` sets it apart from earlier ones of the same container; `group` is the control group that
+    the engine makes others in."""
     return cri.PodSandboxConfig(
         metadata=cri.PodSandboxMetadata(
             name=f"zun-{request.uuid}",
@@ -56,7 +57,7 @@ def sandbox(
         dns_config=cri.DNSConfig(servers=dns) if dns else None,
         labels=labels.of_request(request, owner),
         linux=cri.LinuxPodSandboxConfig(
-            cgroup_parent=options.cgroup_parent, security_context=security.of_sandbox(privileged=request.privileged)
+            cgroup_parent=group, security_context=security.of_sandbox(privileged=request.privileged)
         ),
     )
 

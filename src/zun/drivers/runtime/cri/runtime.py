@@ -17,6 +17,7 @@ from zun.drivers.runtime.cri.commands import Commands
 from zun.drivers.runtime.cri.containers import CriContainers
 from zun.drivers.runtime.cri.events import Events
 from zun.drivers.runtime.cri.fingerprint import engine_config
+from zun.drivers.runtime.cri.groups import Groups
 from zun.drivers.runtime.cri.images import CriImages
 from zun.drivers.runtime.cri.logs import Logs
 from zun.drivers.runtime.cri.lost_namespaces import LostNamespaces
@@ -123,7 +124,8 @@ class CriRuntime:
                 wires.append(Wire(options.image_endpoint, options.call_seconds))
                 stack.push_async_callback(wires[1].close)
             engine = await _check(RuntimeCalls(wires[0]))
-            places = Places(state_dir, log_dir=options.log_dir, volume_dir=options.volume_dir)
+            groups = Groups(options.cgroup_parent)
+            places = Places(state_dir, groups, log_dir=options.log_dir, volume_dir=options.volume_dir)
             places.prepare()
             runtime = cls(options, wires, places, owner=owner, clock=clock, engine=engine)
             await runtime.containers.fingerprint()

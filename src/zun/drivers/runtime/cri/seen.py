@@ -24,8 +24,10 @@ def never_ran(status: cri.ContainerStatus) -> bool:
     return status.state in {cri.CONTAINER_CREATED, cri.CONTAINER_UNKNOWN}
 
 
-def container(which: Identity, status: cri.ContainerStatus, sandbox: cri.PodSandboxStatus | None) -> Seen:
-    """A container of ours. `sandbox` is looked at for addresses, while it runs.
+def container(
+    which: Identity, status: cri.ContainerStatus, sandbox: cri.PodSandboxStatus | None = None, *, pid: int = 0
+) -> Seen:
+    """A container of ours. `sandbox`, which is looked at for addresses, and `pid` are of one that runs.
 
     What failed to begin stays *created* with the reason, as long as no earlier attempt ran.
     """
@@ -49,6 +51,7 @@ def container(which: Identity, status: cri.ContainerStatus, sandbox: cri.PodSand
         addresses=_addresses(marks.get(labels.NETWORK, ""), sandbox) if state is SeenState.RUNNING else (),
         ports=tuple(int(port) for port in marks.get(labels.PORTS, "").split(",") if port),
         image_id=marks.get(labels.IMAGE_ID, ""),
+        pid=pid,
     )
 
 

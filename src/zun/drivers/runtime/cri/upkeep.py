@@ -64,9 +64,7 @@ class Upkeep:
     async def begin(self) -> None:
         """At the start of a life nothing is in work: directories of what nobody knows go too."""
         containers, sandboxes = await self._look()
-        known = {which.handle for which in {*containers, *sandboxes}}
-        for handle in await asyncio.to_thread(self._places.known) - known:
-            await asyncio.to_thread(self._places.forget, handle)
+        await self._forget(await self._strays({*containers, *sandboxes}))
         await self._clear(containers, sandboxes)
 
     async def _turning(self) -> NoReturn:
@@ -79,10 +77,15 @@ class Upkeep:
                 _log.warning("turning logs over, trying again: %s", error)
 
     async def _clearing(self) -> NoReturn:
+        seen_before: set[str] = set()
         while True:
             await self._clock.sleep(self._options.upkeep_seconds)
             try:
-                await self._clear(*await self._look())
+                containers, sandboxes = await self._look()
+                await self._clear(containers, sandboxes)
+                strays = await self._strays({*containers, *sandboxes})
+                await self._forget(strays & seen_before)
+                seen_before = strays
                 await self._orphans.clear()
                 await self._lost.clear()
             except ZunError as error:
@@ -127,6 +130,17 @@ class Upkeep:
                 if self._is_idle(which, attempts, homes, now):
                     _log.info("letting go of the sandbox of container %s, which has ended", which.uuid)
                     await self._sandboxes.stop(attempts[-1].pod_sandbox_id)
+
+    async def _strays(self, present: set[Identity]) -> set[str]:
+        """Of what is kept, that of containers that are gone: a removal found processes of theirs, or was cut off."""
+        return await asyncio.to_thread(self._places.known) - {which.handle for which in present}
+
+    async def _forget(self, strays: set[str]) -> None:
+        for handle in strays:
+            lock = self._attempts.lock(handle)
+            if not lock.locked():
+                async with lock:
+                    await asyncio.to_thread(self._places.forget, handle)
 
     async def _tidy(self, which: Identity, attempts: list[cri.Container], homes: list[cri.PodSandbox]) -> None:
         kept = attempts

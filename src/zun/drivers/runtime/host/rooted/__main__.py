@@ -49,7 +49,7 @@ def main() -> int:
     voice = _Voice()
     os.umask(
         0o022
-    )  # what a tar does not name but needs is made as in any container, however careful the service is with its own files
+    )  # directories that a tar needs but does not name are as open as in any container, whatever the service has
     try:
         enter(task["root"], task["mount"], task["binds"], task["at"])
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
