@@ -10,6 +10,7 @@ readonly CONTAINERD_SUBNET=${ZUN_CONTAINERD_SUBNET:-10.97.0.0/16}
 readonly CONTAINERD_SOCKET=$CONTAINERD_STATE/containerd.sock
 readonly CONTAINERD_PID_FILE=$CONTAINERD_STATE/zun.pid
 readonly CONTAINERD_LOG=$CONTAINERD_ROOT/containerd.log
+readonly CONTAINERD_MASQUERADE=(POSTROUTING -s "$CONTAINERD_SUBNET" ! -d "$CONTAINERD_SUBNET" -m comment --comment "$CONTAINERD_BRIDGE" -j MASQUERADE)
 
 # containerd_pid: print the pid of our containerd; false when it does not run.
 containerd_pid() {

@@ -45,7 +45,7 @@ async def node(engine: Containerd, tmp_path: Path) -> AsyncIterator[World]:
         world.clock = SystemClock()
         world.store = MemoryStore(world.clock)
         owner = load_identity(tmp_path).owner
-        options = CriOptions(endpoint=engine.endpoint)
+        options = CriOptions(endpoint=engine.endpoint, cgroup_parent=engine.group)
         runtime: Runtime = await CriRuntime.open(options, owner=owner, clock=world.clock, state_dir=tmp_path / "cri")
         stack.push_async_callback(runtime.close)
         world.runtime = runtime  # type: ignore[assignment]

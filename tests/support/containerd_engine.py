@@ -118,10 +118,17 @@ class Containerd:
                 if name[0].isdecimal()
             ],
             "links": self.links(),
+            "rules": self.rules(),
             "mounts": [line for line in Path("/proc/self/mounts").read_text().splitlines() if f"{self.directory}/" in line],
             "shims": self.shims(),
             "control groups": self.groups(),
         }  # fmt: skip
+
+    def rules(self) -> list[str]:
+        """What address translation holds of pods."""
+        command = ["iptables", "-w", "10", "-t", "nat", "-S"]
+        told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=_SECONDS).stdout
+        return [line for line in told.splitlines() if "CNI-" in line and self.bridge in line]
 
     def groups(self) -> list[str]:
         """The control groups below the parent that drivers of this engine are given."""
@@ -181,11 +188,10 @@ def _clear_away(engine: Containerd) -> None:
     try:
         engine.start()
         engine.remove_pods()
-        engine.stop()
     finally:
+        engine.script("stop-containerd", "--network")
         for pid in engine.shims():
             os.kill(int(pid), signal.SIGKILL)
-        subprocess.run(["ip", "link", "delete", engine.bridge], check=False, capture_output=True, timeout=_SECONDS)
         mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
         for path in sorted((path for path in mounts if path.startswith(f"{engine.directory}/")), reverse=True):
             subprocess.run(["umount", "--lazy", path], check=False, capture_output=True, timeout=_SECONDS)

@@ -32,7 +32,8 @@ class Groups:
             return True
         wanted = [group.lstrip("/") for group in (self.of_container(handle), self.of_sandbox(handle))]
         found = [path for root in self._hierarchies() for group in wanted if (path := root / group).is_dir()]
-        return all([_remove(path) for path in found])  # each is tried, whatever becomes of the others
+        left = [path for path in found if not _remove(path)]
+        return not left
 
     def _below(self, name: str) -> str:
         return f"{self._parent.rstrip('/')}/{name}" if self._are_own else self._parent
