@@ -11,8 +11,8 @@ PYTHON_SCRIPTS := scripts/build-image scripts/check-size
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-run: ## Set everything up, start the service on 127.0.0.1:9517, run a first container
-	@scripts/run
+run: ## Set everything up, start the service on 127.0.0.1:9517, run a first container (ENGINE=docker|containerd)
+	@ENGINE="$(ENGINE)" scripts/run
 
 stop: ## Stop the service; containers run on
 	@scripts/stop
@@ -23,8 +23,8 @@ cluster: ## Bring up a cluster on this machine: etcd, API, controllers and nodes
 cluster-stop: ## Remove the cluster with its containers and its state
 	@scripts/cluster down
 
-test: ## Run every test: sets up Docker, the local images, etcd, Keystone and the clients, 15 minutes at most
-	@scripts/test fast etcd docker crash cluster fleet compat keystone
+test: ## Run every test: sets up Docker, containerd, the local images, etcd, Keystone and the clients, 15 minutes at most
+	@scripts/test fast etcd docker containerd crash cluster fleet compat keystone
 
 test-fast: ## Run the tests that need no Docker, etcd, Keystone or foreign client
 	@scripts/test fast
@@ -42,7 +42,7 @@ format: ## Put the source into the house's format
 	@.venv/bin/ruff check --fix . $(PYTHON_SCRIPTS) && .venv/bin/ruff format . $(PYTHON_SCRIPTS)
 
 bench: ## Measure, print a table and write docs/benchmarks.md
-	@scripts/setup-venv && scripts/ensure-docker && scripts/build-image && scripts/ensure-etcd
+	@scripts/setup-venv && scripts/ensure-docker && scripts/build-image && scripts/ensure-etcd && scripts/ensure-containerd --programs
 	@.venv/bin/python -m benchmarks
 
 bench-fleet: ## Measure a fleet of 5,000 simulated nodes with 100,000 containers and write docs/benchmarks-fleet.md

@@ -120,33 +120,41 @@ async def clean(docker: aiodocker.Docker, owners: list[str]) -> None:
 
 
 async def measure(where: House, rounds: int) -> tuple[list[Row], list[dict[str, float]]]:
-    """Both in turns; the first turn of each is not counted."""
+    """One and eight at a time."""
     async with aiodocker.Docker() as docker, where.session() as session, following(session) as told:
         ours, direct = Ours(session, told), Direct(docker)
         rows = []
         try:
             for at_once, turns in ((1, 6 * rounds), (8, rounds)):
-                await direct.turn(1)
-                await ours.turn(1)
-                ours.timings.clear()
-                times: dict[str, list[float]] = {"ours": [], "direct": []}
-                for number in range(turns):
-                    pair: list[tuple[str, Turn]] = [("direct", direct.turn), ("ours", ours.turn)]
-                    for what, turn in pair if number % 2 else reversed(pair):
-                        times[what] += await turn(at_once)
-                rows += _rows(at_once, times)
+                rows += compared(
+                    "create to Running, Docker", at_once, await in_turns(ours, direct.turn, at_once, turns)
+                )
         finally:
             await clean(docker, [OWNER, where.owner])
         return rows, ours.timings
 
 
-def _rows(at_once: int, times: dict[str, list[float]]) -> list[Row]:
+async def in_turns(ours: Ours, direct: Turn, at_once: int, turns: int) -> dict[str, list[float]]:
+    """Seconds of each, both in turns; the first turn of each is not counted."""
+    await direct(1)
+    await ours.turn(1)
+    ours.timings.clear()
+    times: dict[str, list[float]] = {"ours": [], "direct": []}
+    for number in range(turns):
+        pair: list[tuple[str, Turn]] = [("direct", direct), ("ours", ours.turn)]
+        for what, turn in pair if number % 2 else reversed(pair):
+            times[what] += await turn(at_once)
+    return times
+
+
+def compared(group: str, at_once: int, times: dict[str, list[float]]) -> list[Row]:
+    """What was added to the direct way."""
     rows: list[Row] = []
     for share, target in ((0.5, TARGET), (0.9, None)):
         ours, direct = percentile(times["ours"], share), percentile(times["direct"], share)
         rows.append(
             Row(
-                group="create to Running, Docker",
+                group=group,
                 measure=f"{at_once} at a time, p{share * 100:.0f}, {len(times['ours'])} each",
                 ours=milliseconds(ours),
                 baseline=milliseconds(direct),
@@ -159,7 +167,7 @@ def _rows(at_once: int, times: dict[str, list[float]]) -> list[Row]:
     pairs = [(ours / direct, ours - direct) for ours, direct in turns]
     rows.append(
         Row(
-            group=rows[0].group,
+            group=group,
             measure=f"{at_once} at a time, added between neighbouring turns, median of {len(pairs)}",
             ours=f"{percentile([added for _, added in pairs], 0.5) * 1000:+.1f} ms",
             ratio=f"{percentile([ratio for ratio, _ in pairs], 0.5):.2f}",

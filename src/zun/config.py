@@ -24,6 +24,7 @@ from zun.controllers.options import ControllerOptions
 from zun.controllers.scheduling.options import SchedulerOptions
 from zun.drivers.identity.keystone.options import KeystoneOptions
 from zun.drivers.identity.options import IdentityOptions
+from zun.drivers.runtime.cri.options import CriOptions
 from zun.drivers.runtime.docker.options import DockerOptions
 from zun.gate.options import GateOptions
 from zun.model.errors import Invalid
@@ -43,7 +44,8 @@ class RuntimeOptions(msgspec.Struct, frozen=True):
     """Which engine runs the containers of this node."""
 
     driver: Annotated[
-        Literal["docker", "fake"], Meta(description="docker: a Docker engine. fake: nothing runs; for tests and load")
+        Literal["docker", "cri", "fake"],
+        Meta(description="docker: a Docker engine. cri: containerd. fake: nothing runs; for tests and load"),
     ] = "docker"
 
 
@@ -76,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     node_streams: NodeStreamOptions = NodeStreamOptions()
     runtime: RuntimeOptions = RuntimeOptions()
     docker: DockerOptions = DockerOptions()
+    cri: CriOptions = CriOptions()
     policy: PolicyOptions = PolicyOptions()
     identity: IdentityOptions = IdentityOptions()
     keystone_authtoken: KeystoneOptions = KeystoneOptions()

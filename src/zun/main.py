@@ -127,7 +127,9 @@ def _has_figures(parser: argparse.ArgumentParser) -> None:
 
 
 def _has_engine(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runtime", choices=["docker", "fake"], help="the engine (default: as configured, docker)")
+    parser.add_argument(
+        "--runtime", choices=["docker", "cri", "fake"], help="the engine (default: as configured, docker)"
+    )
 
 
 def _common(parser: argparse.ArgumentParser, *, state_dir: str = "zun") -> None:

@@ -14,7 +14,7 @@ from support.virtual_time import VirtualLoop
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The tests' loops have virtual time, except where a real engine takes real time."""
-    if item.get_closest_marker("docker") is not None:
+    if item.get_closest_marker("docker") is not None or item.get_closest_marker("containerd") is not None:
         return {"real": asyncio.SelectorEventLoop}
     return {"virtual": VirtualLoop}
 

@@ -25,6 +25,7 @@ DELAY = 8
 CONTROL = f"[controller]\nheal_delay_seconds = {DELAY}\nlease_ttl_seconds = 3\n"
 NODE = "[compute]\nheartbeat_seconds = 1\nrestart_grace_seconds = 20\n"
 PATIENCE = 60
+UUID = "0f4c5a54-86b6-4f0d-9ee5-5d1e1c1f8a11"
 IMAGE = "zun.local/busybox:latest"
 
 
@@ -74,18 +75,21 @@ def test_it_kills_nobody_else(tmp_path: Path, sleeper: "subprocess.Popen[bytes]"
 
 
 @pytest.mark.parametrize(
-    ("groups", "found"),
+    ("handle", "groups", "found"),
     [
-        (f"2:cpu:/docker/{'f' * 64}\n", True),
-        (f"0::/system.slice/docker-{'f' * 64}.scope\n", True),
-        (f"0::/kubepods/cri-containerd:{'f' * 64}\n", True),
-        (f"0::/docker/{'f' * 63}\n", False),
-        (f"0::/docker/{'f' * 65}\n", False),
-        ("0::/\n", False),
+        ("f" * 64, f"2:cpu:/docker/{'f' * 64}\n", True),
+        ("f" * 64, f"0::/system.slice/docker-{'f' * 64}.scope\n", True),
+        ("f" * 64, f"0::/kubepods/cri-containerd:{'f' * 64}\n", True),
+        ("f" * 64, f"0::/docker/{'f' * 63}\n", False),
+        ("f" * 64, f"0::/docker/{'f' * 65}\n", False),
+        ("f" * 64, "0::/\n", False),
+        (f"{UUID}.1", f"4:memory:/zun/{UUID}.1/{'f' * 64}\n", True),
+        (f"{UUID}.1", f"4:memory:/zun/{UUID}.12/{'f' * 64}\n", False),
+        (f"{UUID}.1", f"4:memory:/zun/a{UUID}.1/{'f' * 64}\n", False),
     ],
 )
-def test_processes_are_found_by_the_name_of_the_object(groups: str, found: bool) -> None:
-    one = watchdog.Guarded("c1", "f" * 64, 0, 0, 60.0)
+def test_processes_are_found_by_the_name_of_the_object(handle: str, groups: str, found: bool) -> None:
+    one = watchdog.Guarded("c1", handle, 0, 0, 60.0)
     assert watchdog.processes_of(one, {4_000_000: groups}) == ([4_000_000] if found else [])
 
 

@@ -28,7 +28,7 @@ log_mib = 0
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("containerd") is None:
             item.add_marker(pytest.mark.docker)
 
 

@@ -203,9 +203,13 @@ async def test_a_container_without_networks_asked_for_is_on_the_engines_default(
 
 async def test_a_node_that_cannot_is_not_asked(desk: Desk, entry: ContainerEntry) -> None:
     await desk.world.node("n1", capabilities=[])
-    for verb, asked in ((Verb.NETWORK_ATTACH, {"network": "lab"}), (Verb.REBUILD, {"image": "alpine"})):
+    before = entry.record().seq
+    for verb, asked in (
+        (Verb.NETWORK_ATTACH, {"network": "lab"}), (Verb.REBUILD, {"image": "alpine"}), (Verb.PAUSE, {}),
+    ):  # fmt: skip
         with pytest.raises(Unsupported, match="n1"):
             await desk.service.act(context(), entry, verb, **asked)
+    assert entry.record().seq == before
     with pytest.raises(Unsupported, match="n1"):
         await desk.service.commit(context(), entry, "mine")
 

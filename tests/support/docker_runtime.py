@@ -44,6 +44,7 @@ class DockerHarness:
     volumes: list[str] = field(default_factory=list)
     image: str = "zun.local/busybox:latest"
     image_with_defaults: str = "zun.local/entrypoint:1"
+    default_network: str = "bridge"
 
     @classmethod
     async def open(cls, ground: DockerGround, directory: Path) -> "DockerHarness":

@@ -21,6 +21,7 @@ class FakeHarness:
 
     image = "zun.local/busybox:latest"
     image_with_defaults = "zun.local/entrypoint:1"
+    default_network = "bridge"
     remote_image = "registry.test/team/app:1"
     private_image = "private.test/team/app:1"
     credentials = Credentials("alice", "right horse", "private.test")

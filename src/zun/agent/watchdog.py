@@ -162,8 +162,8 @@ def _kill(pid: int) -> str:
 
 
 def _is_in(handle: str, groups: str) -> bool:
-    """Whether a path of control groups has a part named after the container: `/docker/<id>`, `docker-<id>.scope`, `cri-containerd:<id>`."""
-    if len(handle) < _SHORTEST_HANDLE or not handle.isalnum():
+    """Whether a path of control groups has a part named after the container: `/docker/<id>`, `docker-<id>.scope`, `/zun/<handle>/<id>`."""
+    if len(handle) < _SHORTEST_HANDLE or not handle.replace("-", "").replace(".", "").isalnum():
         return False
     before, found, after = groups.partition(handle)
     return bool(found) and not before[-1:].isalnum() and not after[:1].isalnum()

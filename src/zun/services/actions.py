@@ -69,6 +69,8 @@ class Actions:
         async def decide(change: Change) -> None:
             if verb in SIMPLE:
                 change.require(SIMPLE[verb])
+            if verb in {Verb.PAUSE, Verb.UNPAUSE}:
+                self._require(change, Capability.PAUSE, "pause containers")
             intent = Intent(0, verb, ctx.request_id, change.now, timeout_seconds=asked.timeout_seconds, signal=signal)
             if verb is Verb.REBUILD:
                 intent = self._rebuild(change, intent, asked)

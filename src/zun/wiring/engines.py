@@ -13,6 +13,11 @@ async def open_engine(settings: Settings, identity: NodeIdentity, clock: Clock) 
         from zun.drivers.runtime.fake.runtime import FakeRuntime  # noqa: PLC0415
 
         return FakeRuntime(clock, owner=identity.owner)
+    if settings.runtime.driver == "cri":
+        from zun.drivers.runtime.cri.runtime import CriRuntime  # noqa: PLC0415
+
+        state_dir = settings.state_dir / "cri"
+        return await CriRuntime.open(settings.cri, owner=identity.owner, clock=clock, state_dir=state_dir)
     from zun.drivers.runtime.docker.runtime import DockerRuntime  # noqa: PLC0415
 
     return await DockerRuntime.open(settings.docker, owner=identity.owner, clock=clock)

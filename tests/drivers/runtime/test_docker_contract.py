@@ -9,6 +9,7 @@ import pytest
 from support import docker_engine
 from support.docker_runtime import DockerGround, DockerHarness
 from support.registry import registry
+from support.registry_push import push_busybox
 from zun.base.ids import new_uuid
 from zun.drivers.runtime.contract import RuntimeContract
 
@@ -20,7 +21,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerGround]:
     if not docker_engine.answers():
         pytest.skip("needs a Docker engine: run scripts/ensure-docker and scripts/build-image")
     with registry(tmp_path_factory.mktemp("registry")) as served:
-        digest = docker_engine.push("zun.local/busybox:latest", served.open, "team/app", "1")
+        digest = push_busybox(served.open, "team/app", "1", tmp_path_factory.mktemp("push"))
         network = f"zun-test-{new_uuid()}"
         prefix = docker_engine.make_network(network)
         try:

@@ -4,9 +4,11 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
+import pytest
+
 from zun.base.ids import new_uuid
 from zun.drivers.runtime.base import ByteSession, Runtime
-from zun.drivers.runtime.types import Channel, ContainerRequest, Credentials, ExecRequest, LogQuery, Seen
+from zun.drivers.runtime.types import Capability, Channel, ContainerRequest, Credentials, ExecRequest, LogQuery, Seen
 from zun.model.records import SeenState
 
 WAITS = ["sleep", "1000000"]
@@ -32,7 +34,8 @@ class RuntimeHarness(Protocol):
     remote_digest: str  # the same image by digest: name@sha256:…
     private_image: str  # in a registry that asks for `credentials`
     credentials: Credentials
-    network: str  # takes fixed addresses
+    default_network: str  # where a container goes that names none; takes no fixed addresses
+    network: str  # takes fixed addresses; only where the runtime has networks of choice
     addresses: tuple[str, str, str]  # three free ones on it
 
     async def reopen(self) -> Runtime:
@@ -55,6 +58,12 @@ class RuntimeHarness(Protocol):
 
     async def applied_limits(self, handle: str) -> tuple[float | None, int | None, str | None]:
         """Cores, MiB and cpus that a running container is really held to, as far from our own word as can be."""
+
+
+async def needs(harness: RuntimeHarness, capability: Capability) -> None:
+    """Skip a test of what a runtime says it lacks: that it refuses is a test of its own."""
+    if capability not in (await harness.runtime.containers.fingerprint()).capabilities:
+        pytest.skip(f"this runtime declares that it lacks {capability.value}")
 
 
 async def make(harness: RuntimeHarness, command: list[str] | None = None, **fields: Any) -> str:

@@ -5,7 +5,7 @@
 import pytest
 
 from zun.base.ids import new_uuid
-from zun.drivers.runtime.contract_harness import RuntimeHarness, execute, make, run
+from zun.drivers.runtime.contract_harness import RuntimeHarness, execute, make, needs, run
 from zun.drivers.runtime.types import Capability, ContainerRequest, Credentials, NetworkRequest, PullProgress
 from zun.model import image_reference
 from zun.model.errors import Conflict, Denied, Invalid, NotFound, Unavailable
@@ -70,15 +70,28 @@ class ImageContract:
             await harness.runtime.images.pull("127.0.0.1:9/some/image:1", None, lambda _: None)
 
     async def test_an_image_in_use_cannot_be_removed(self, harness: RuntimeHarness) -> None:
-        handle = await run(harness)
-        image = await harness.runtime.images.commit(handle, f"zun.test/{new_uuid()}", "1")
-        user = await make(harness, ["true"], image=image.id)
+        image = await harness.runtime.images.pull(harness.remote_image, None, lambda _: None)
+        user = await make(harness, ["true"], image=harness.remote_image)
         with pytest.raises(Conflict):
-            await harness.runtime.images.remove(image.tags[0])
+            await harness.runtime.images.remove(harness.remote_image)
+        assert await harness.runtime.images.find(harness.remote_image) == image
         await harness.runtime.containers.remove(user)
-        await harness.runtime.images.remove(image.tags[0])
+        await harness.runtime.images.remove(harness.remote_image)
+
+    async def test_one_name_of_several_is_removed_alone(self, harness: RuntimeHarness) -> None:
+        images = harness.runtime.images
+        await images.pull(harness.remote_image, None, lambda _: None)
+        await images.pull(harness.private_image, harness.credentials, lambda _: None)
+        await images.remove(harness.remote_image)
+        with pytest.raises(NotFound):
+            await images.find(harness.remote_image)
+        assert (await images.find(harness.private_image)).id
+        await images.remove(harness.private_image)
+        with pytest.raises(NotFound):
+            await images.find(harness.private_image)
 
     async def test_a_commit_keeps_the_files_and_none_of_our_marks(self, harness: RuntimeHarness) -> None:
+        await needs(harness, Capability.COMMIT)
         handle = await run(harness)
         await execute(harness, handle, ["sh", "-c", "echo kept > /etc/mark"])
         repository = f"zun.test/{new_uuid()}"
@@ -105,20 +118,30 @@ class NetworkContract:
         assert told.cpus > 0
         assert told.memory_total_mib > 0
         assert told.default_runtime in told.runtimes
-        assert {Capability.EXEC, Capability.NETWORKS, Capability.PAUSE} <= told.capabilities
+        assert {Capability.EXEC, Capability.ATTACH} <= told.capabilities
         networks = {network.name: network for network in told.networks}
-        assert networks[harness.network].fixed_addresses
-        assert networks[harness.network].subnets
+        assert not networks[harness.default_network].fixed_addresses
+        assert networks[harness.default_network].subnets
+        if Capability.NETWORKS in told.capabilities:
+            assert networks[harness.network].fixed_addresses
+            assert networks[harness.network].subnets
         assert not {"host", "none"} & set(networks)
 
     async def test_the_first_network_gives_the_fixed_address_it_was_asked_for(self, harness: RuntimeHarness) -> None:
+        await needs(harness, Capability.NETWORKS)
         address = harness.addresses[0]
-        handle = await run(harness, networks=(NetworkRequest(harness.network, v4=address), NetworkRequest("bridge")))
+        handle = await run(
+            harness, networks=(NetworkRequest(harness.network, v4=address), NetworkRequest(harness.default_network))
+        )
         seen = await harness.runtime.containers.inspect(handle)
-        assert {(one.network, one.version) for one in seen.addresses} == {(harness.network, 4), ("bridge", 4)}
+        assert {(one.network, one.version) for one in seen.addresses} == {
+            (harness.network, 4),
+            (harness.default_network, 4),
+        }
         assert address in {one.addr for one in seen.addresses}
 
     async def test_a_taken_address_is_a_conflict(self, harness: RuntimeHarness) -> None:
+        await needs(harness, Capability.NETWORKS)
         wished = (NetworkRequest(harness.network, v4=harness.addresses[1]),)
         await run(harness, networks=wished)
         with pytest.raises(Conflict):
@@ -126,7 +149,8 @@ class NetworkContract:
 
     async def test_an_address_where_none_can_be_asked_for_is_invalid(self, harness: RuntimeHarness) -> None:
         with pytest.raises(Invalid):
-            await make(harness, ["true"], networks=(NetworkRequest("bridge", v4="172.17.0.99"),))
+            await make(harness, ["true"], networks=(NetworkRequest(harness.default_network, v4="172.17.0.99"),))
+        await needs(harness, Capability.NETWORKS)
         with pytest.raises(Invalid):
             await run(harness, networks=(NetworkRequest(harness.network, v4="192.0.2.1"),))
 
@@ -134,10 +158,12 @@ class NetworkContract:
     async def test_only_listed_networks_can_be_used(self, harness: RuntimeHarness, network: str) -> None:
         with pytest.raises((Invalid, NotFound)):
             await make(harness, ["true"], networks=(NetworkRequest(network),))
+        await needs(harness, Capability.NETWORKS)
         with pytest.raises((Invalid, NotFound)):
             await harness.runtime.networks.attach(await run(harness), NetworkRequest(network))
 
     async def test_networks_can_be_attached_and_detached_alive(self, harness: RuntimeHarness) -> None:
+        await needs(harness, Capability.NETWORKS)
         networks, handle = harness.runtime.networks, await run(harness)
         wished = NetworkRequest(harness.network, v4=harness.addresses[2])
         await networks.attach(handle, wished)
@@ -147,23 +173,27 @@ class NetworkContract:
             await networks.attach(handle, NetworkRequest(harness.network))
         await networks.detach(handle, harness.network)
         seen = await harness.runtime.containers.inspect(handle)
-        assert {one.network for one in seen.addresses} == {"bridge"}
+        assert {one.network for one in seen.addresses} == {harness.default_network}
         with pytest.raises(NotFound):
             await networks.detach(handle, harness.network)
         with pytest.raises(NotFound):
             await networks.detach(handle, "no-such-network")
 
     async def test_making_it_again_neither_loses_nor_doubles_its_networks(self, harness: RuntimeHarness) -> None:
+        await needs(harness, Capability.NETWORKS)
         request = ContainerRequest(
             uuid=new_uuid(),
             generation=1,
             project_id="p",
             image=harness.image,
             command=["sleep", "9999"],
-            networks=(NetworkRequest("bridge"), NetworkRequest(harness.network)),
+            networks=(NetworkRequest(harness.default_network), NetworkRequest(harness.network)),
         )
         handle = await harness.runtime.containers.create(request)
         assert await harness.runtime.containers.create(request) == handle
         await harness.runtime.containers.start(handle)
         seen = await harness.runtime.containers.inspect(handle)
-        assert [one.network for one in seen.addresses] in (["bridge", harness.network], [harness.network, "bridge"])
+        assert [one.network for one in seen.addresses] in (
+            [harness.default_network, harness.network],
+            [harness.network, harness.default_network],
+        )

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from zun.base.clock import Clock
-from zun.drivers.runtime.docker import labels, seen
+from zun.drivers.runtime import labels
 from zun.drivers.runtime.docker import request as wording
+from zun.drivers.runtime.docker import seen
 from zun.drivers.runtime.docker.engine import Engine, Incoming
 from zun.drivers.runtime.docker.fingerprint import fingerprint, supports_disk_quota
 from zun.drivers.runtime.docker.networks import DockerNetworks

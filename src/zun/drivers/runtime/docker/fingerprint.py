@@ -13,6 +13,12 @@ _GIB = 1 << 30
 _QUOTA_DRIVERS = frozenset({"devicemapper", "btrfs", "zfs", "windowsfilter"})
 _MOUNTS = Path("/proc/mounts")
 
+CONDITIONAL = {
+    Capability.DISK_QUOTA: "on overlay2 over xfs with project quota, or with devicemapper, btrfs, zfs",
+    Capability.CPUSET: "where the kernel has cpusets",
+}
+"""What not every Docker engine can do. All else every one can."""
+
 
 def fingerprint(info: dict[str, Any], networks: tuple[NetworkInfo, ...]) -> Fingerprint:
     """From the engine's own account and its networks."""

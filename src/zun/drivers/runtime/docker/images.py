@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from zun.drivers.runtime.docker import labels, seen
+from zun.drivers.runtime import labels
+from zun.drivers.runtime.docker import seen
 from zun.drivers.runtime.docker.engine import Engine
 from zun.drivers.runtime.docker.errors import from_engine
 from zun.drivers.runtime.docker.request import image as full_name

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from zun.drivers.runtime.docker import labels
+from zun.drivers.runtime import labels
 from zun.drivers.runtime.docker.options import DockerOptions, Swap
 from zun.drivers.runtime.types import ContainerRequest, NetworkRequest
 from zun.model import image_reference

@@ -4,7 +4,7 @@
 from datetime import datetime
 from typing import Any
 
-from zun.drivers.runtime.docker import labels
+from zun.drivers.runtime import labels
 from zun.drivers.runtime.types import ImageInfo, RuntimeEvent, RuntimeEventKind, Seen
 from zun.model.records import Address, SeenState
 

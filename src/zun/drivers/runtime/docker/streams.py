@@ -17,10 +17,10 @@ from zun.drivers.runtime.base import ByteSession
 from zun.drivers.runtime.docker.engine import Engine
 from zun.drivers.runtime.docker.hijack import HijackedSession, hijack, let_go
 from zun.drivers.runtime.docker.logs import DockerLogs
-from zun.drivers.runtime.docker.ps_arguments import checked
 from zun.drivers.runtime.docker.stats import sample
 from zun.drivers.runtime.docker.terminals import Terminals
 from zun.drivers.runtime.docker.upload import Upload
+from zun.drivers.runtime.host.ps_arguments import checked
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
 from zun.model.errors import Conflict, Internal, Invalid, NotFound, ZunError
 

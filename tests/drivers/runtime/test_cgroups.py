@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from zun.drivers.runtime.docker.fingerprint import supports_disk_quota
-from zun.drivers.runtime.docker.stats import Usage, read_usage
+from zun.drivers.runtime.host.cgroups import Usage, read_usage
 
 HANDLE = "ab" * 32
 NETWORK = """Inter-|   Receive                                                |  Transmit

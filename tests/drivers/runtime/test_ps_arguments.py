@@ -3,7 +3,7 @@
 
 import pytest
 
-from zun.drivers.runtime.docker.ps_arguments import checked
+from zun.drivers.runtime.host.ps_arguments import checked
 from zun.model.errors import Invalid
 
 

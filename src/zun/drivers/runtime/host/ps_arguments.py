@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a tenant may tell the host's `ps`.
 
-Docker runs `ps` on the host, over all its processes, and keeps the lines whose column PID names a process of the container. Whoever
-chooses the columns can make another one pass for it: a column renamed `PID`, or one of several words before it (labels of `-M` and `Z` too). Then lines of the
-host's and the neighbours' processes come through, with their arguments and environment. So only what keeps the columns in place is allowed.
+An engine (or we, for engines without such a verb) runs `ps` on the host, over all its processes, and keeps the lines whose column PID
+names a process of the container. Whoever chooses the columns can make another one pass for it: a column renamed `PID`, or one of several
+words before it (labels of `-M` and `Z` too). Then lines of the host's and the neighbours' processes come through, with their arguments and
+environment. So only what keeps the columns in place is allowed.
 """
 
 import re

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/capabilities.md, made from what the drivers declare: `python -m zun.drivers.runtime.capabilities > docs/capabilities.md`."""
+
+import sys
+
+from zun.drivers.runtime.cri.fingerprint import CAPABILITIES as OF_CRI
+from zun.drivers.runtime.docker.fingerprint import CONDITIONAL
+from zun.drivers.runtime.types import Capability
+
+_HEAD = """# What engines can do
+
+All run containers with their whole life, environment, files, limits, logs, archives, `top` and `stats`. Beyond that each node reports what its engine can do: a container is placed where its wishes can be met, and a request that its
+engine cannot carry out is refused (4xx) before anything happens. The fake engine can do everything.
+
+| capability | what it is for | docker | cri (containerd) |
+| --- | --- | --- | --- |
+"""
+
+_MEANING = {
+    Capability.COMMIT: "making an image of a container (`commit`)",
+    Capability.DISK_QUOTA: "a limit of disk space (`disk`)",
+    Capability.EXEC: "running commands in a container (`exec`)",
+    Capability.ATTACH: "talking to a container's own process (`attach`)",
+    Capability.HEALTH: "health checks by the engine (`healthcheck`)",
+    Capability.LIVE_RESIZE: "changing limits of a running container (`update`)",
+    Capability.NETWORKS: "networks by name, several of them, fixed addresses, attaching and detaching",
+    Capability.PAUSE: "freezing and thawing (`pause`, `unpause`)",
+    Capability.PRIVILEGED: "privileged containers, where the policy lets somebody have them",
+    Capability.VOLUMES: "named volumes",
+    Capability.CPUSET: "cpus of one's own (`cpu_policy: dedicated`)",
+    Capability.CHANGE_IMAGE: "another image for a container that is there (`rebuild`)",
+}
+
+
+def table() -> str:
+    """The page."""
+    rows = [
+        f"| {capability} | {_MEANING[capability]} | {CONDITIONAL.get(capability, 'yes')} | {'yes' if capability in OF_CRI else 'no'} |"
+        for capability in sorted(Capability)
+    ]
+    return _HEAD + "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of what engines can do, and what they report, tell the same."""
+
+from zun.drivers.runtime.capabilities import table
+from zun.drivers.runtime.cri.fingerprint import CAPABILITIES
+from zun.drivers.runtime.docker.fingerprint import CONDITIONAL, fingerprint
+from zun.drivers.runtime.types import Capability
+
+POOREST = {
+    "ServerVersion": "1", "NCPU": 1, "MemTotal": 1, "Architecture": "x", "OSType": "linux", "OperatingSystem": "o",
+    "KernelVersion": "6", "Name": "n", "Driver": "vfs", "CPUSet": False,
+}  # fmt: skip
+
+
+def test_every_capability_has_a_line_and_every_driver_its_answer() -> None:
+    rows = {row.split(" | ")[0].removeprefix("| "): row for row in table().splitlines() if row.startswith("| ")}
+    assert set(rows) - {"capability", "---"} == set(Capability)
+    for capability in Capability:
+        assert rows[capability].endswith("| yes |" if capability in CAPABILITIES else "| no |")
+
+
+def test_an_engine_of_docker_lacks_at_most_what_the_page_says_not_all_have() -> None:
+    assert set(Capability) - fingerprint(POOREST, ()).capabilities == set(CONDITIONAL)
