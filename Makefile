@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run stop cluster cluster-stop test test-fast lint format bench bench-fleet moving-storm clean
+.PHONY: help run stop cluster cluster-stop test test-fast test-scenarios lint format bench bench-fleet moving-storm clean
 
 PYTHON_SCRIPTS := scripts/build-image scripts/check-size
 
@@ -23,8 +23,11 @@ cluster: ## Bring up a cluster on this machine: etcd, API, controllers and nodes
 cluster-stop: ## Remove the cluster with its containers and its state
 	@scripts/cluster down
 
-test: ## Run every test: sets up Docker, containerd, the local images, etcd, Keystone and the clients, 15 minutes at most
-	@scripts/test fast etcd docker containerd crash cluster fleet compat keystone
+test: ## Run the tests: sets up Docker, containerd, the local images, etcd, Keystone and the clients, 15 minutes at most
+	@scripts/test --at-once 2 etcd fast docker containerd compat crash keystone
+
+test-scenarios: ## Run what happens on many machines: a cluster whose parts are killed, a fleet of a thousand nodes
+	@scripts/test cluster fleet
 
 test-fast: ## Run the tests that need no Docker, etcd, Keystone or foreign client
 	@scripts/test fast
