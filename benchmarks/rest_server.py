@@ -142,7 +142,7 @@ async def zun(directory: Path) -> None:
         policy=policy,
         containers=containers,
         live=LiveService(view, policy, FakeDirectory(), ConsoleGrants(store, clock, live_options), live_options),
-        nodes=NodeService(store, view, policy, writer, clock),
+        nodes=NodeService(view, policy, writer, clock),
         images=ImageService(view, policy, writer, clock),
         registries=RegistryService(view, policy, writer, key, clock),
         limits=LimitService(view, policy, writer, defaults),

@@ -29,16 +29,18 @@ def sit(docker_service: Service) -> Iterator[Sit]:
         terminal.close()
 
 
+def shows_size(terminal: Terminal, size: str) -> bool:
+    """Whether the shell in it knows this size (rows, columns) by now."""
+    terminal.type("stty size; echo do''ne\n")
+    return size in terminal.until("done")
+
+
 def test_a_shell_has_our_terminal_with_its_size_its_keys_and_its_exit_code(docker_service: Service, sit: Sit) -> None:
     terminal = sit("run", "--rm", "-it", "--name", "shell", docker_service.image, "sh")
     terminal.until("# ")  # a prompt without a newline, printed before anybody typed
-    terminal.type("stty size\n")
-    terminal.until("30 100")
+    wait_for(lambda: shows_size(terminal, "30 100"))  # told once the start is confirmed, which may be after the prompt
     terminal.resize(133, 41)
-    while True:
-        terminal.type("stty size; echo do''ne\n")
-        if "41 133" in terminal.until("done"):
-            break
+    wait_for(lambda: shows_size(terminal, "41 133"))
     terminal.type("echo slee''ping; sleep 1000\n")
     terminal.until("sleeping")
     terminal.type("\x03")

@@ -121,7 +121,6 @@ async def test_a_write_that_met_a_change_of_users_is_made_again_at_once(
 @pytest.mark.parametrize(
     ("said", "kind"),
     [
-        ((StatusCode.RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded"), Unavailable),
         ((StatusCode.PERMISSION_DENIED, "etcdserver: permission denied"), Denied),
         ((StatusCode.INVALID_ARGUMENT, "etcdserver: user name is empty"), Denied),
         ((StatusCode.UNAUTHENTICATED, "etcdserver: invalid auth token"), Denied),

@@ -17,7 +17,10 @@ CLUSTER = 0xC1
 
 
 class FakeMember:
-    """Answers reads and transactions at revision `revision`, unless `says` has something else to say first. `asked` counts calls."""
+    """Answers reads and transactions at revision `revision`, unless `says` has something else to say first. `asked` counts calls.
+
+    `before_answering`: what else happens while it is asked, a thing for each call.
+    """
 
     def __init__(self, *, version: str = "3.4.23", cluster_id: int = CLUSTER, leader: int = 1) -> None:
         self.version = version
@@ -25,6 +28,7 @@ class FakeMember:
         self.leader = leader
         self.revision = 10
         self.says: deque[tuple[grpc.StatusCode, str]] = deque()
+        self.before_answering: deque[Callable[[], object]] = deque()
         self.asked: list[str] = []
         self.hangs = False
         self.transaction = pb.TxnRequest()
@@ -75,6 +79,8 @@ class FakeMember:
     async def _called(self, name: str, context: Any) -> None:
         self.asked.append(name)
         await self._hang()
+        if self.before_answering:
+            self.before_answering.popleft()()
         if self.says:
             code, details = self.says.popleft()
             await context.abort(code, details)

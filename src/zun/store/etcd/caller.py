@@ -3,7 +3,8 @@
 
 - What nobody did (no connection, no leader, refused) is tried elsewhere, for as long as an election takes.
 - A read whose answer does not come is asked elsewhere, first soon, then more patiently.
-- A write whose answer does not come is `Timeout`: it is in doubt, and the caller alone knows what repeating it would mean.
+- A write whose answer does not come is `Timeout`: it is in doubt, and the caller alone knows what repeating it would mean. So is
+  one of those that etcd was full at (`space`).
 """
 
 import asyncio
@@ -16,8 +17,9 @@ from google.protobuf.message import Message
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
 from zun.store.etcd.connection import Connection, was_retired
-from zun.store.etcd.failures import Failure, Next, failure_of, in_doubt, nobody_there
+from zun.store.etcd.failures import OUT_OF_SPACE, Failure, Next, failure_of, in_doubt, nobody_there
 from zun.store.etcd.members import Members, NoMember
+from zun.store.etcd.space import Space
 
 CALL_SECONDS = 10.0
 """No call takes longer. etcd itself gives up a write after 7 s (5 s, and twice its election timeout)."""
@@ -37,10 +39,11 @@ class Caller:
     def __init__(self, members: Members, clock: Clock) -> None:
         self._members = members
         self._clock = clock
+        self._space = Space(clock)
         self._away = False
 
-    async def call(self, name: str, request: Message, *, writing: bool = False) -> Any:
-        """One call's answer. Raises our errors, or `CompactedAway`."""
+    async def call(self, name: str, request: Message, *, writing: bool = False, adding: bool = False) -> Any:
+        """One call's answer. `adding`: a write that etcd does not take without space. Raises our errors, or `CompactedAway`."""
         started = self._clock.monotonic()
         tries = 0
         while True:
@@ -52,14 +55,19 @@ class Caller:
                 tries += len(self._members)  # all were tried
             else:
                 seconds = left if writing else self._read_seconds(tries, left)
+                sent = self._clock.monotonic()
                 try:
                     answer = await self._ask(connection, name, request, seconds)
                 except grpc.aio.AioRpcError as error:
                     failure, cause = failure_of(error, writing=writing), error
+                    if failure is OUT_OF_SPACE and adding:
+                        failure = self._space.refused(sent)
                 except ConnectionAbortedError as error:
                     failure, cause = in_doubt(writing=writing), error
                 else:
                     self._away = False
+                    if adding:
+                        self._space.taken(sent)
                     return answer
                 if failure.next in (Next.ELSEWHERE, Next.IN_DOUBT):
                     self._members.prefer_another(connection)

@@ -16,7 +16,7 @@ from zun.model.errors import Denied, Internal, Invalid, NotFound, Timeout, Unava
 class Next(Enum):
     """What may be done after a failure."""
 
-    GIVE_UP = "the answer is final"
+    GIVE_UP = "no other answer is to be had"
     AGAIN = "nothing was done, and the same member may be asked again at once"
     ELSEWHERE = "nothing was done; another member may do it"
     IN_DOUBT = "it may have been done; a read may be asked elsewhere, a write may not be repeated"
@@ -40,15 +40,26 @@ class Failure:
         return CompactedAway() if self.compacted else self.kind(self.message)
 
 
-OUT_OF_SPACE = (
-    "etcd is out of space and takes no writes; reads go on. An operator must compact, defragment every member, raise "
-    '--quota-backend-bytes if that freed too little, and disarm the alarm (operator guide, "etcd").'
+_MAKE_SPACE = (
+    "An operator must compact, defragment every member, raise --quota-backend-bytes if that freed too little, "
+    'and disarm the alarm (operator guide, "etcd").'
 )
 NO_LEADER = "etcd has no leader: most of its members are down or cannot reach each other; check them, then try again."
 NO_ANSWER = "etcd does not answer; check that its members run and can be reached, then try again."
 IN_DOUBT = "etcd did not confirm the write in time; it may or may not have happened: read again before you repeat it."
 NO_USER = "etcd asks for a user and this client shows none; set [store] cert_file and key_file."
 NOT_ALLOWED = "etcd does not allow this to the user of this client; check the user that is named like its certificate, and its roles."
+
+
+OUT_OF_SPACE = Failure(
+    Next.GIVE_UP, Unavailable, f"etcd is out of space and takes no writes; reads go on. {_MAKE_SPACE}"
+)
+PERHAPS_OUT_OF_SPACE = Failure(
+    Next.GIVE_UP,
+    Timeout,
+    "etcd is out of space, and this write, one of the last, may or may not have happened: read again before you repeat it. "
+    f"{_MAKE_SPACE}",
+)
 
 
 def failure_of(error: grpc.aio.AioRpcError, *, writing: bool) -> Failure:
@@ -87,8 +98,7 @@ def nobody_there() -> Failure:
 _BY_TEXT = {
     # The member refuses what it cannot even begin (its interceptor, see REQUIRE_LEADER); the same words end a stream.
     "etcdserver: no leader": Failure(Next.ELSEWHERE, Unavailable, NO_LEADER),
-    # Of the quota's guard, or of the state machine while the alarm is on: both do nothing.
-    "database space exceeded": Failure(Next.GIVE_UP, Unavailable, OUT_OF_SPACE),
+    "database space exceeded": OUT_OF_SPACE,  # a write may be done nevertheless, see `space`
     # More is waiting than etcd queues; refused before it was proposed.
     "too many requests": Failure(Next.ELSEWHERE, Unavailable, "etcd is overloaded; try again."),
     "not supported for learner": Failure(Next.ELSEWHERE, Unavailable, NO_ANSWER),

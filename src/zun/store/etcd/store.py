@@ -19,7 +19,7 @@ from zun.store.etcd.keepalive import KeepAlives
 from zun.store.etcd.members import Members
 from zun.store.etcd.tls import TlsFiles
 from zun.store.etcd.watch import EtcdWatch, nobody_counts
-from zun.store.interface import Compacted, Compare, Get, KeyValue, Op, RangeResult, TxnResult, WatchBatch
+from zun.store.interface import Compacted, Compare, Get, KeyValue, Op, Put, RangeResult, TxnResult, WatchBatch
 from zun.store.keyrange import first_key
 from zun.store.options import StoreOptions
 
@@ -135,7 +135,8 @@ class EtcdStore:
             for branch in (request.success, request.failure):
                 branch.add(request_range=pb.RangeRequest(key=self._readable_key, limit=1, keys_only=True))
         writing = not all(isinstance(op, Get) for op in (*success, *failure))
-        response = await self._in_time("txn", request, writing=writing)
+        adding = any(isinstance(op, Put) for op in (*success, *failure))
+        response = await self._in_time("txn", request, writing=writing, adding=adding)
         reads = messages.reads(response.responses) if success or failure else ()
         return TxnResult(response.succeeded, response.header.revision, reads)
 
@@ -162,7 +163,7 @@ class EtcdStore:
     async def grant_lease(self, ttl_seconds: int) -> int:
         """A new lease; etcd may make it live a little longer than asked (its least is about two seconds)."""
         limits.check_lease_ttl(ttl_seconds)
-        response = await self._caller.call("grant", pb.LeaseGrantRequest(TTL=ttl_seconds), writing=True)
+        response = await self._caller.call("grant", pb.LeaseGrantRequest(TTL=ttl_seconds), writing=True, adding=True)
         lease: int = response.ID
         return lease
 
@@ -202,10 +203,12 @@ class EtcdStore:
             key_range = request.key, request.range_end
             raise Compacted(await self._oldest_revision(key_range)) from error
 
-    async def _in_time(self, name: str, request: pb.RangeRequest | pb.TxnRequest, *, writing: bool = False) -> Any:
+    async def _in_time(
+        self, name: str, request: pb.RangeRequest | pb.TxnRequest, *, writing: bool = False, adding: bool = False
+    ) -> Any:
         """A call whose answer is of a revision not older than what was known before: else history was lost, and all we know is void."""
         known = self._members.newest_revision
-        response = await self._caller.call(name, request, writing=writing)
+        response = await self._caller.call(name, request, writing=writing, adding=adding)
         revision = response.header.revision
         if revision < known:
             lost = _history_lost(revision, known)
