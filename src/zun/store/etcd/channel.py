@@ -22,8 +22,8 @@ See `MetadataRequireLeaderKey` in etcd's `api/v3rpc/rpctypes`; clients know it a
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", -1),  # ranges are paged by keys, and a key may be large
     ("grpc.max_send_message_length", -1),  # etcd and `limits` say what is too large
-    # Ends what is left on a connection that vanished without a word. gRPC waits a minute for the answer. Sooner it would take an
-    # overloaded machine for a dead one; `members` leaves a member that hangs within seconds, because it asks.
+    # Ends what is left on a connection that vanished without a word, when gRPC got no answer for a minute
+    # (`grpc.http2.ping_timeout_ms`). A member that hangs is left within seconds, because `members` asks it.
     ("grpc.keepalive_time_ms", 10_000),  # etcd allows 5 s
     ("grpc.http2.max_pings_without_data", 0),  # also when only a quiet watch uses it
     ("grpc.use_local_subchannel_pool", 1),  # a new channel is a new connection, with the certificates of now
