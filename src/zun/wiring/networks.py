@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the daemon that binds networks, where this node has one."""
+
+from contextlib import AsyncExitStack
+
+from zun.agent.identity import boot_id
+from zun.base.clock import Clock
+from zun.config import Settings
+from zun.wiring.life import Part
+
+
+async def build_cni_daemon(settings: Settings, stack: AsyncExitStack, clock: Clock) -> Part:
+    """The daemon, at work already; the part keeps it so. Raises `ZunError` when it cannot be."""
+    from zun.cni.daemon import Daemon  # noqa: PLC0415 - pyroute2 weighs
+
+    daemon = await Daemon.open(
+        stack, state_dir=settings.state_dir.absolute(), boot_id=boot_id(), options=settings.cni, clock=clock
+    )
+    return daemon.run
+
+
+async def network_parts(settings: Settings, stack: AsyncExitStack, clock: Clock) -> dict[str, Part]:
+    """What a node's process needs for its networks: nothing while the engine has them, or another process binds."""
+    if settings.network.driver == "engine" or settings.cni.separate:
+        return {}
+    return {"networks": await build_cni_daemon(settings, stack, clock)}
