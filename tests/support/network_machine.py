@@ -156,9 +156,10 @@ class Machine:
         self._settings = f"[cni]\nbin_dir = {directory / 'bin'}\nconf_dir = {directory / 'conf'}\n{settings}"
         self._process: subprocess.Popen[bytes] | None = None
         self._patience = patience
+        self._sandboxes: list[Sandbox] = []
         self.log = directory / "daemon.log"
         self._cable()
-        stack.callback(self.kill)
+        stack.callback(lambda: self.kill(signal.SIGTERM))
 
     @property
     def spool(self) -> Spool:
@@ -201,6 +202,7 @@ class Machine:
         """A sandbox that is prepared, and not plugged in yet."""
         made = Sandbox(self, key or sandbox_key(new_uuid(), 1))
         self._stack.callback(made.namespace.close)
+        self._sandboxes.append(made)
         self.spool.write(SandboxNetwork(made.key, attachments, Dns(("192.0.2.53",), ("example.org",))))
         return made
 
@@ -209,6 +211,14 @@ class Machine:
         made = self.sandbox(*attachments)
         made.add()
         return made
+
+    def forget_sandboxes(self) -> None:
+        """Plug out and end all there were so far."""
+        for sandbox in self._sandboxes:
+            sandbox.delete()
+            sandbox.namespace.close()
+            self.spool.remove(sandbox.key)
+        self._sandboxes.clear()
 
     def plugin(self, command: str, sandbox: Sandbox, *, prefix: tuple[str, ...] = (), **fields: Any) -> Answered:
         """Run the executable as an engine does. `fields` go into the configuration, those in capitals into the environment."""

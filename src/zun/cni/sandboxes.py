@@ -168,8 +168,9 @@ class Sandboxes:
         fresh = [one for one in after.values() if before.get(one.ifname) != one]
         changed = msgspec.structs.replace(bound, sandbox=sandbox)
         if not gone and not fresh:
-            await self._workers.do(lambda deadline: binding.repair(bound, deadline))
-            self._remember(changed)
+            await self._restore(bound)
+            if changed != bound:
+                self._remember(changed)
             return changed
         claims.refuse_conflicts(changed, self._bound.values())
         kept = [one for one in before.values() if one not in gone]
@@ -198,19 +199,34 @@ class Sandboxes:
             await self._bridges.ensure(bridge_of(attachment))
         await self._workers.do(lambda deadline: binding.make(bound, fresh, deadline))
 
+    async def _restore(self, bound: Bound) -> list[str]:
+        for attachment in bound.sandbox.attachments:
+            await self._bridges.look_again(bridge_of(attachment))
+        return await self._workers.do(lambda deadline: binding.repair(bound, deadline))
+
     async def _tidy(self, bound: Bound) -> None:
         try:
             if bound.phase is Phase.BINDING or not await self._workers.do(lambda _: binding.is_alive(bound)):
                 await self._unbind(bound)
                 return
-            for attachment in bound.sandbox.attachments:
-                await self._bridges.look_again(bridge_of(attachment))
-            repaired = await self._workers.do(lambda deadline: binding.repair(bound, deadline))
+            wanted = await self._wanted(bound)
+            if wanted.attachments != bound.sandbox.attachments:
+                bound = await self._change(bound, wanted)
+            repaired = await self._restore(bound)
         except (ZunError, OSError) as error:
             _LOG.warning("sandbox %s is not as it should be, and is looked at again later: %s", bound.key, error)
         else:
             if repaired:
                 _LOG.warning("sandbox %s had lost %s, which is put back", bound.key, ", ".join(repaired))
+
+    async def _wanted(self, bound: Bound) -> SandboxNetwork:
+        """What the agent wants of it by now, which it may have said while the daemon was away."""
+        try:
+            sandbox = await self._workers.do(lambda _: self._spool.read(bound.key))
+        except NotFound:
+            return bound.sandbox  # the agent has let go of it already; the engine will
+        check_sandbox(sandbox)
+        return sandbox
 
     def _remember(self, bound: Bound) -> None:
         self._journal.write(bound)

@@ -23,10 +23,10 @@ class UsedBridges:
         self._idle: set[str] = set()
 
     async def ensure(self, wanted: Bridge) -> None:
-        """It is there, with these gateways. Costs nothing when it was made or looked at before. Raises `ZunError`."""
+        """It is there, with these gateways. Costs next to nothing when it was made or looked at before. Raises `ZunError`."""
         async with self._locks.holding(wanted.name):
             ready = self._ready.get(wanted.name)
-            if ready is not None and ready.gateways >= wanted.gateways:
+            if ready is not None and ready.gateways >= wanted.gateways and bridges.is_there(wanted.name):
                 return
             await self._workers.do(lambda deadline: bridges.ensure(wanted, deadline))
             gateways = wanted.gateways | (ready.gateways if ready is not None else frozenset())

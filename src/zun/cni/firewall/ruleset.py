@@ -35,6 +35,8 @@ SETS: Mapping[Place, str] = {
     ("inet", "uplinks"): "type ifname",
     ("inet", "closed4"): "type ipv4_addr",
     ("inet", "closed6"): "type ipv6_addr",
+    ("inet", "selves4"): "type ipv4_addr . ipv4_addr",  # who may come to itself by a port of the machine
+    ("inet", "selves6"): "type ipv6_addr . ipv6_addr",
     ("inet", "open4"): "type ipv4_addr . inet_proto . inet_service",
     ("inet", "open6"): "type ipv6_addr . inet_proto . inet_service",
 }
@@ -101,7 +103,8 @@ _INET_CHAINS = f"""
     chain leaving {{
         type nat hook postrouting priority srcnat; policy accept;
         iifname "{BRIDGE_PREFIX}*" oifname != "{BRIDGE_PREFIX}*" masquerade
-        iifname . oifname @within ct status dnat masquerade
+        ip saddr . ip daddr @selves4 masquerade
+        ip6 saddr . ip6 daddr @selves6 masquerade
         ip saddr 127.0.0.0/8 oifname "{BRIDGE_PREFIX}*" masquerade
     }}
     chain forwarded {{
@@ -234,6 +237,7 @@ def _published(published: PublishedPort, v4: list[str], v6: list[str]) -> Iterab
         if not addresses:
             continue
         target = f"{addresses[0]} . {published.port}"
+        yield ("inet", f"selves{version}"), [f"{addresses[0]} . {addresses[0]}"]
         if not published.host_address:
             yield ("inet", f"published{version}"), [f"{key} : {target}"]
         elif (":" in published.host_address) == (version == 6):

@@ -23,10 +23,7 @@ class Networks(Protocol):
         """Whether the engine plugs sandboxes in by itself, so that it must be told the networks when it makes one."""
 
     async def prepare(self, sandbox: SandboxNetwork) -> None:
-        """What a sandbox is plugged into before its first process starts. To be called before it is made; what was said last counts.
-
-        A sandbox that runs is left as it is.
-        """
+        """What a sandbox is plugged into before its first process starts. To be called before it is made; what was said last counts."""
 
     async def attach(self, key: str, attachment: Attachment) -> None:
         """Plug it into one more network: at once when it runs, else when it starts. When it cannot be done, nothing has changed."""
