@@ -2,8 +2,10 @@
 """zun-cni as an engine runs it: versions, errors with the specification's codes, and daemons that are away, slow or false."""
 
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,28 +198,29 @@ def test_who_took_the_port_of_a_daemon_that_is_away_is_not_believed_and_learns_n
 
 def test_another_user_of_the_machine_cannot_use_it(shared: Machine) -> None:
     sandbox = shared.sandbox(network_attachment(9, 1))
+    sandbox.add()
     nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
-    for path in (shared.directory.parents[1], shared.directory.parents[0], shared.directory, shared.directory / "bin"):
-        path.chmod(0o755)
-    try:
-        done = sandbox.ask("ADD")
-        assert done.code == 0
-        refused = shared.plugin("DEL", sandbox, prefix=nobody)
-    finally:
-        for path in (shared.directory.parents[1], shared.directory.parents[0]):
-            path.chmod(0o700)
+    with tempfile.TemporaryDirectory() as public:
+        Path(public).chmod(0o755)
+        copy = shutil.copy(shared.directory / "bin" / "zun-cni", public)
+        refused = shared.plugin("DEL", sandbox, prefix=nobody, program=copy)
     assert (refused.code, refused.told["code"]) == (1, UNTRUSTED)
     assert sandbox.namespace.addresses()["eth0"]
     _, port, _ = (shared.state / "cni" / "endpoint").read_text().split()
     for seal in ("", "0" * 64):
-        body = f"CNI_COMMAND=DEL\0CNI_CONTAINERID={sandbox.container_id}\0CNI_IFNAME=eth0\0\0" + '{"cniVersion":"1.0.0"}'
+        body = (
+            f"CNI_COMMAND=DEL\0CNI_CONTAINERID={sandbox.container_id}\0CNI_IFNAME=eth0\0\0" + '{"cniVersion":"1.0.0"}'
+        )
         head = f"POST /cni HTTP/1.1\r\nContent-Length: {len(body)}\r\nZun-Nonce: 00\r\nZun-Seal: {seal}\r\n\r\n"
         assert _said_to(shared, int(port), head + body).startswith(b"HTTP/1.1 401 ")
     assert sandbox.namespace.addresses()["eth0"]
     sandbox.delete()
 
 
-@pytest.mark.parametrize("request_text", ["GET / HTTP/1.1\r\n\r\n", "POST /cni HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n", "\r\n\r\n", "x" * 20000])
+@pytest.mark.parametrize(
+    "request_text",
+    ["GET / HTTP/1.1\r\n\r\n", "POST /cni HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n", "\r\n\r\n", "x" * 20000],
+)
 def test_nonsense_is_refused(shared: Machine, request_text: str) -> None:
     _, port, _ = (shared.state / "cni" / "endpoint").read_text().split()
     assert _said_to(shared, int(port), request_text).startswith(b"HTTP/1.1 400 ")

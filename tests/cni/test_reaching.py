@@ -2,10 +2,21 @@
 """Who reaches whom: neighbours, the outside, published and exposed ports, and nobody else."""
 
 import socket
+from contextlib import AbstractContextManager
 
 import pytest
 
-from support.network_machine import OUTSIDE, OUTSIDE6, UPLINK, UPLINK6, Machine, Namespace, echoing, network_attachment, reach
+from support.network_machine import (
+    OUTSIDE,
+    OUTSIDE6,
+    UPLINK,
+    UPLINK6,
+    Machine,
+    Namespace,
+    echoing,
+    network_attachment,
+    reach,
+)
 from zun.model.attachments import Port, PublishedPort
 
 pytestmark = pytest.mark.network
@@ -14,7 +25,7 @@ SOON = 0.5
 """Seconds after which who was not reached is taken to be out of reach."""
 
 
-def serving(namespace: Namespace, version: int = 4, port: int = 80) -> "echoing":  # type: ignore[valid-type]
+def serving(namespace: Namespace, version: int = 4, port: int = 80) -> AbstractContextManager[None]:
     """Something answers inside a namespace while the block runs."""
     return echoing(namespace.socket(socket.SOCK_STREAM, "::" if version == 6 else "0.0.0.0", port))
 
@@ -134,12 +145,43 @@ def test_a_port_published_on_loopback_is_not_reached_from_outside(shared: Machin
 
 def test_datagrams_go_to_published_ports_and_back(shared: Machine) -> None:
     one = shared.plugged(network_attachment(16, 1, published=(PublishedPort(5300, 53, "udp"),)))
-    with one.namespace.socket(socket.SOCK_DGRAM, "0.0.0.0", 53) as server:
-        with shared.outside.socket(socket.SOCK_DGRAM, "0.0.0.0") as client:
-            client.sendto(b"question", (UPLINK, 5300))
-            asked, peer = server.recvfrom(100)
-            server.sendto(b"answer", peer)
-            assert (asked, client.recvfrom(100)) == (b"question", (b"answer", (UPLINK, 5300)))
+    with (
+        one.namespace.socket(socket.SOCK_DGRAM, "0.0.0.0", 53) as server,
+        shared.outside.socket(socket.SOCK_DGRAM, "0.0.0.0") as client,
+    ):
+        client.sendto(b"question", (UPLINK, 5300))
+        asked, peer = server.recvfrom(100)
+        server.sendto(b"answer", peer)
+        assert (asked, client.recvfrom(100)) == (b"question", (b"answer", (UPLINK, 5300)))
+
+
+def test_a_client_that_asked_before_a_port_was_published_is_heard_then(shared: Machine) -> None:
+    one = shared.sandbox(network_attachment(19, 1, published=(PublishedPort(5301, 53, "udp"),)))
+    with shared.outside.socket(socket.SOCK_DGRAM, "0.0.0.0") as client:
+        client.sendto(b"too early", (UPLINK, 5301))
+        one.add()
+        with one.namespace.socket(socket.SOCK_DGRAM, "0.0.0.0", 53) as server:
+            client.sendto(b"question", (UPLINK, 5301))
+            assert server.recv(100) == b"question"
+
+
+def test_who_talked_to_an_address_does_not_talk_to_its_next_owner(shared: Machine) -> None:
+    one, neighbour = shared.plugged(network_attachment(20, 1)), shared.plugged(network_attachment(20, 2))
+    with neighbour.namespace.socket(socket.SOCK_DGRAM, "0.0.0.0", 1000) as asker:
+        with one.namespace.socket(socket.SOCK_DGRAM, "0.0.0.0", 1000) as asked:
+            asked.sendto(b"hello", ("10.20.0.3", 1000))
+            asker.sendto(b"hello", asker.recvfrom(100)[1])
+            assert asked.recv(100) == b"hello"
+        one.delete()
+        later = shared.plugged(network_attachment(20, 1, exposed=(Port(7, "udp"),)))
+        with later.namespace.socket(socket.SOCK_DGRAM, "0.0.0.0", 1000) as old_port:
+            with later.namespace.socket(socket.SOCK_DGRAM, "0.0.0.0", 7) as open_port:
+                asker.sendto(b"still there?", ("10.20.0.2", 1000))
+                asker.sendto(b"good day", ("10.20.0.2", 7))
+                assert open_port.recv(100) == b"good day"
+            old_port.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                old_port.recv(100)
 
 
 def test_only_exposed_and_published_ports_are_open_when_any_are_named(shared: Machine) -> None:

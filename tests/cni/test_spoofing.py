@@ -63,7 +63,14 @@ def ipv6(source: str, destination: str, payload: bytes, header: int = 58) -> byt
     if header == 58:
         pseudo = source_ + destination_ + len(payload).to_bytes(4, "big") + bytes([0, 0, 0, 58])
         payload = payload[:2] + _checksum(pseudo + payload) + payload[4:]
-    return bytes.fromhex("60000000") + len(payload).to_bytes(2, "big") + bytes([header, 255]) + source_ + destination_ + payload
+    return (
+        bytes.fromhex("60000000")
+        + len(payload).to_bytes(2, "big")
+        + bytes([header, 255])
+        + source_
+        + destination_
+        + payload
+    )
 
 
 def advertisement(target: str, mac: str) -> bytes:

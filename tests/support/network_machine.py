@@ -220,7 +220,9 @@ class Machine:
             self.spool.remove(sandbox.key)
         self._sandboxes.clear()
 
-    def plugin(self, command: str, sandbox: Sandbox, *, prefix: tuple[str, ...] = (), **fields: Any) -> Answered:
+    def plugin(
+        self, command: str, sandbox: Sandbox, *, prefix: tuple[str, ...] = (), program: str = "", **fields: Any
+    ) -> Answered:
         """Run the executable as an engine does. `fields` go into the configuration, those in capitals into the environment."""
         config = {"cniVersion": "1.0.0", "name": "zun", "type": "zun-cni"}
         config |= {name: value for name, value in fields.items() if not name.isupper()}
@@ -234,7 +236,7 @@ class Machine:
         } | {name: value for name, value in fields.items() if name.isupper()}
         started = time.monotonic()
         done = subprocess.run(
-            self.host.command(*prefix, str(self.directory / "bin" / "zun-cni")),
+            self.host.command(*prefix, program or str(self.directory / "bin" / "zun-cni")),
             input=json.dumps(config).encode(),
             env={name: value for name, value in environment.items() if value is not None},
             capture_output=True,

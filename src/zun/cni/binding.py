@@ -14,6 +14,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 
 from zun.cni import messages, sysctls
 from zun.cni.bridges import remove
+from zun.cni.conntrack import forget_addresses, forget_ports
 from zun.cni.edge import kernel
 from zun.cni.journal import Bound
 from zun.cni.names import LINK_PREFIX, bridge_name, link_mac, link_name
@@ -36,11 +37,18 @@ def make(bound: Bound, attachments: Sequence[Attachment], deadline: float) -> No
             for attachment in attachments:
                 _make_pair(host, bound, attachment, namespace)
         inside(namespace, lambda: _configure(bound, attachments, deadline), max(0.1, deadline - time.monotonic()))
+    forget_ports(attachments, deadline)
 
 
 def unmake(container_id: str, ifnames: Iterable[str], deadline: float) -> None:
     """These interfaces are gone; absent is no error. Raises `Internal`, `Timeout`."""
     remove([link_name(container_id, ifname) for ifname in ifnames], deadline)
+
+
+def unmake_all(container_id: str, attachments: Sequence[Attachment], deadline: float) -> None:
+    """The same, and connections of their addresses are forgotten."""
+    unmake(container_id, {one.ifname for one in attachments}, deadline)
+    forget_addresses(attachments, deadline)
 
 
 def repair(bound: Bound, deadline: float) -> list[str]:

@@ -35,10 +35,10 @@ _BUFFER_BYTES = 65536
 class Netlink:
     """A conversation in the namespace of the thread that opens it, until a moment of `time.monotonic()`. Raises `Timeout` after that."""
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, protocol: int = socket.NETLINK_ROUTE) -> None:
         self._deadline = deadline
         self._sequence = 0
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         for option in (_CAP_ACK, _EXT_ACK):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
         self._socket.bind((0, 0))
@@ -55,12 +55,16 @@ class Netlink:
 
     def change_all(self, changes: Iterable[tuple[int, Any, int]]) -> None:
         """Have several changed in order, in one go. Raises the first `OSError`; what comes after it is tried all the same."""
-        datagram, awaited = b"", set()
-        for kind, message, flags in changes:
-            datagram += self._encoded(kind, message, flags | NLM_F_ACK)
-            awaited.add(self._sequence)
+        self._send([self._encoded(kind, message, flags | NLM_F_ACK) for kind, message, flags in changes])
+
+    def send_all(self, requests: Iterable[tuple[int, bytes]]) -> None:
+        """The same for messages that are bytes already."""
+        self._send([self._framed(kind, body) for kind, body in requests])
+
+    def _send(self, messages: list[bytes]) -> None:
+        awaited = set(range(self._sequence - len(messages) + 1, self._sequence + 1))
         if awaited:
-            self._socket.send(datagram)
+            self._socket.send(b"".join(messages))
         first: OSError | None = None
         while awaited:
             for sequence, number, text, _ in self._received():
@@ -111,6 +115,11 @@ class Netlink:
         message.encode()
         data = bytes(message.data)
         return data + bytes(-len(data) % 4)
+
+    def _framed(self, kind: int, body: bytes) -> bytes:
+        self._sequence += 1
+        padded = body + bytes(-len(body) % 4)
+        return _HEADER.pack(_HEADER.size + len(body), kind, NLM_F_REQUEST | NLM_F_ACK, self._sequence, 0) + padded
 
     def _received(self) -> list[tuple[int, int | None, str, bytes]]:
         """The next messages: sequence, error number (0: done; None: it is an answer), the kernel's words, the whole message."""

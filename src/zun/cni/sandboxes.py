@@ -153,10 +153,11 @@ class Sandboxes:
             _LOG.warning("sandbox %s is left half made for now: %s", bound.key, error)
 
     async def _unbind(self, bound: Bound) -> None:
-        ifnames = {attachment.ifname for attachment in bound.sandbox.attachments}
         await _all_of(
             self._firewall.drop(bound.container_id),
-            self._workers.do(lambda deadline: binding.unmake(bound.container_id, ifnames, deadline)),
+            self._workers.do(
+                lambda deadline: binding.unmake_all(bound.container_id, bound.sandbox.attachments, deadline)
+            ),
         )
         self._journal.remove(bound.container_id)
         del self._bound[bound.container_id], self._container_of[bound.key]
@@ -176,12 +177,11 @@ class Sandboxes:
         kept = [one for one in before.values() if one not in gone]
         self._remember(_with(bound, [*before.values(), *fresh]))
         try:
-            names = [one.ifname for one in gone]
-            await self._workers.do(lambda deadline: binding.unmake(bound.container_id, names, deadline))
+            await self._workers.do(lambda deadline: binding.unmake_all(bound.container_id, gone, deadline))
             await self._plug(changed, fresh)
         except (ZunError, OSError):
-            names = [one.ifname for one in (*gone, *fresh)]
-            await self._workers.do(lambda deadline: binding.unmake(bound.container_id, names, deadline))
+            lost = [*gone, *fresh]
+            await self._workers.do(lambda deadline: binding.unmake_all(bound.container_id, lost, deadline))
             await self._firewall.put(bound.container_id, elements_of(_with(bound, kept)))
             self._remember(_with(bound, kept))
             raise

@@ -110,7 +110,9 @@ class _CniSite(_Site):
 
     async def plugged(self, key: str) -> dict[str, set[str]]:
         interfaces = await asyncio.to_thread(self._sandboxes[key].namespace.addresses)
-        return {f"net{next(iter(one for one in held if '.' in one)).split('.')[1]}": held for held in interfaces.values()}
+        return {
+            f"net{next(iter(one for one in held if '.' in one)).split('.')[1]}": held for held in interfaces.values()
+        }
 
 
 class _FromInside(CniNetworks):

@@ -41,6 +41,7 @@ class Firewall:
         self._held: dict[str, Elements] = {}
         self._counts: Counter[tuple[Place, str]] = Counter()
         self._uplinks: frozenset[str] = frozenset()
+        self._in_step = False  # whether the kernel's tables hold what is held here, as far as is known
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zun-cni-filter")
 
     def close(self) -> None:
@@ -62,9 +63,7 @@ class Firewall:
 
     async def drop(self, sandbox: str) -> None:
         """A sandbox may nothing any more; unknown is no error."""
-        before = self._held.pop(sandbox, None)
-        if before:
-            await self._change(before, {})
+        await self._change(self._held.pop(sandbox, {}), {})
 
     async def heal(self, uplinks: Iterable[str]) -> bool:
         """Look whether the kernel's tables are as they should be, and put them right; whether they were not."""
@@ -85,6 +84,9 @@ class Firewall:
 
     async def _change(self, before: Elements, after: Elements) -> None:
         text = ruleset.deleted(self._gone(before, after)) + ruleset.added(self._fresh(before, after))
+        if not self._in_step:
+            await self._write_whole()
+            return
         if not text:
             return
         try:
@@ -92,6 +94,9 @@ class Firewall:
         except Internal as error:
             _LOG.warning("the packet filter is written whole, since a change failed: %s", error)
             await self._write_whole()
+        except Timeout:
+            self._in_step = False
+            raise
 
     def _gone(self, before: Elements, after: Elements) -> Elements:
         gone = {}
@@ -124,7 +129,9 @@ class Firewall:
 
     async def _write_whole(self) -> None:
         text = self._text()
+        self._in_step = False
         await self._run(lambda: self._kernel.run(text))
+        self._in_step = True
 
     async def _run(self, work: Callable[[], T]) -> T:
         try:
