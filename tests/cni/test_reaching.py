@@ -3,6 +3,7 @@
 
 import socket
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from support.network_machine import (
     Machine,
     Namespace,
     echoing,
+    machine,
     network_attachment,
     reach,
 )
@@ -92,12 +94,18 @@ def test_services_of_the_machine_are_out_of_reach(shared: Machine) -> None:
     one.namespace.run("busybox", "ping", "-6", "-c", "1", "-W", "5", "fd00:a::1")
 
 
-def test_the_machines_loopback_is_out_of_reach(shared: Machine) -> None:
-    one = shared.plugged(network_attachment(11, 1))
-    one.namespace.ip("addr", "flush", "dev", "lo")
-    one.namespace.ip("route", "add", "127.0.0.0/8", "via", "10.11.0.1")
-    with echoing(shared.host.socket(socket.SOCK_STREAM, "127.0.0.1", 81)):
-        assert reach(one.namespace, "127.0.0.1", 81, SOON) is None
+def test_services_of_the_machine_but_never_its_loopback_are_open_when_its_operator_says_so(
+    tmp_path: Path, needs_root: None
+) -> None:
+    with machine(tmp_path, "host_access = true") as made:
+        one = made.plugged(network_attachment(1, 1))
+        with serving(made.host):
+            assert reach(one.namespace, UPLINK, 80) is not None
+        one.namespace.ip("addr", "flush", "dev", "lo")
+        one.namespace.ip("route", "add", "127.0.0.0/8", "via", "10.1.0.1")
+        one.namespace.do(lambda: Path("/proc/sys/net/ipv4/conf/eth0/route_localnet").write_text("1"))
+        with echoing(made.host.socket(socket.SOCK_STREAM, "127.0.0.1", 81)):
+            assert reach(one.namespace, "127.0.0.1", 81, SOON) is None
 
 
 def test_bridges_of_others_on_the_machine_are_out_of_reach(shared: Machine) -> None:

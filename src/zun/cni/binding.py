@@ -6,7 +6,6 @@ sandbox, with its name, MAC, addresses and routes. What is half made is made ane
 """
 
 import errno
-import socket
 import time
 from collections.abc import Iterable, Sequence
 
@@ -17,6 +16,7 @@ from zun.cni.bridges import remove
 from zun.cni.conntrack import forget_addresses, forget_ports
 from zun.cni.edge import kernel
 from zun.cni.journal import Bound
+from zun.cni.links import link_index, link_names
 from zun.cni.names import LINK_PREFIX, bridge_name, link_mac, link_name
 from zun.cni.namespaces import identity, inside, opened
 from zun.cni.netlink import Netlink
@@ -57,21 +57,15 @@ def repair(bound: Bound, deadline: float) -> list[str]:
     with Netlink(deadline) as host, kernel("show the links of a sandbox"):
         for attachment in bound.sandbox.attachments:
             link = host.link(link_name(bound.container_id, attachment.ifname))
-            bridge = host.link(bridge_name(attachment.network))
+            master = link_index(bridge_name(attachment.network))
             if link is None:
                 lost.append(attachment)
-            elif bridge is not None and link.get_attr("IFLA_MASTER") != bridge["index"]:
+            elif master and link.get_attr("IFLA_MASTER") != master:
                 strayed.append(attachment)
-        for attachment in strayed:
-            _put_into_bridge(host, bound, attachment)
+                _put_into_bridge(host, bound, attachment, master)
     if lost:
         make(bound, lost, deadline)
     return [attachment.ifname for attachment in (*lost, *strayed)]
-
-
-def link_names() -> list[str]:
-    """All links of the machine."""
-    return [name for _, name in socket.if_nameindex()]
 
 
 def remove_strays(known: Iterable[Bound], deadline: float) -> None:
@@ -94,11 +88,14 @@ def problems(bound: Bound, deadline: float) -> list[str]:
     found = []
     with Netlink(deadline) as host, kernel("show the links of a sandbox"):
         for attachment in bound.sandbox.attachments:
-            name, bridge = link_name(bound.container_id, attachment.ifname), host.link(bridge_name(attachment.network))
+            name, master = (
+                link_name(bound.container_id, attachment.ifname),
+                link_index(bridge_name(attachment.network)),
+            )
             link = host.link(name)
             if link is None:
                 found.append(f"{name}, the machine's end of {attachment.ifname}, is gone")
-            elif bridge is None or link.get_attr("IFLA_MASTER") != bridge["index"]:
+            elif not master or link.get_attr("IFLA_MASTER") != master:
                 found.append(
                     f"{name}, the machine's end of {attachment.ifname}, is not in {bridge_name(attachment.network)}"
                 )
@@ -112,10 +109,10 @@ def problems(bound: Bound, deadline: float) -> list[str]:
 def _make_pair(host: Netlink, bound: Bound, attachment: Attachment, namespace: int) -> None:
     name, network = link_name(bound.container_id, attachment.ifname), attachment.network
     with kernel(f"make {attachment.ifname} of sandbox {bound.key}"):
-        if host.link(name) is not None:
+        if link_index(name):
             host.change(*messages.remove_link(name))
-        bridge = host.link(bridge_name(network))
-        if bridge is None:
+        master = link_index(bridge_name(network))
+        if not master:
             raise Internal(f"Bridge {bridge_name(network)} of network {network} was removed meanwhile; try again.")
         try:
             host.change(
@@ -123,7 +120,7 @@ def _make_pair(host: Netlink, bound: Bound, attachment: Attachment, namespace: i
                     name,
                     link_mac(bound.container_id, attachment.ifname),
                     attachment.mtu,
-                    master=bridge["index"],
+                    master=master,
                     peer=attachment.ifname,
                     peer_mac=attachment.mac,
                     namespace=namespace,
@@ -137,14 +134,11 @@ def _make_pair(host: Netlink, bound: Bound, attachment: Attachment, namespace: i
             ) from error
         if sysctls.has_ipv6():  # the machine is reached at the bridge only
             sysctls.set_value(f"ipv6/conf/{name}/disable_ipv6", "1")
-        _put_into_bridge(host, bound, attachment, master=bridge["index"])
+        _put_into_bridge(host, bound, attachment, master)
 
 
-def _put_into_bridge(host: Netlink, bound: Bound, attachment: Attachment, master: int = 0) -> None:
+def _put_into_bridge(host: Netlink, bound: Bound, attachment: Attachment, master: int) -> None:
     name = link_name(bound.container_id, attachment.ifname)
-    if not master:
-        bridge = host.link(bridge_name(attachment.network))
-        master = bridge["index"] if bridge is not None else 0
     reflected = [messages.reflect(name)] if attachment.published else []
     host.change_all([messages.up_by_name(name, master), *reflected])
 
@@ -152,16 +146,16 @@ def _put_into_bridge(host: Netlink, bound: Bound, attachment: Attachment, master
 def _configure(bound: Bound, attachments: Sequence[Attachment], deadline: float) -> None:
     """Inside: settings, addresses, routes of new interfaces, and the default routes of the whole sandbox."""
     with Netlink(deadline) as own, kernel(f"set up the interfaces of sandbox {bound.key}"):
-        indices = {}
-        for attachment in bound.sandbox.attachments:
-            link = own.link(attachment.ifname)
-            if link is not None:
-                indices[attachment.ifname] = link["index"]
+        indices = {one.ifname: link_index(one.ifname) for one in bound.sandbox.attachments}
         changes = [messages.up(_LOOPBACK_INDEX)]
         for attachment in attachments:
+            index = indices[attachment.ifname]
+            if not index:
+                raise NotFound(
+                    f"{attachment.ifname} of sandbox {bound.key} went while it was set up; its sandbox has ended."
+                )
             v6 = any(address.version == 6 for address in attachment.addresses)
             _settings_inside(attachment.ifname, v6=v6)
-            index = indices[attachment.ifname]
             changes.append(messages.up(index))
             if v6:
                 changes.append(messages.link_local(index, attachment.mac))
@@ -171,7 +165,7 @@ def _configure(bound: Bound, attachments: Sequence[Attachment], deadline: float)
 
 
 def _default_routes(bound: Bound, indices: dict[str, int]) -> list[messages.Change]:
-    there = [attachment for attachment in bound.sandbox.attachments if attachment.ifname in indices]
+    there = [attachment for attachment in bound.sandbox.attachments if indices[attachment.ifname]]
     changes = []
     for gateway in default_gateways([address for one in there for address in one.addresses]):
         through = next(one for one in there if any(address.gateway == gateway for address in one.addresses))

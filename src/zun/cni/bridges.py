@@ -2,7 +2,6 @@
 """The bridge of a network on this machine: made when the first sandbox needs it, with the gateways of its subnets as addresses."""
 
 import errno
-import socket
 from collections.abc import Iterable
 
 import msgspec
@@ -51,15 +50,6 @@ def ensure(wanted: Bridge, deadline: float) -> None:
         index = found["index"]
         addresses = [messages.address(index, addr, prefix) for addr, prefix in sorted(wanted.gateways)]
         host.change_all([messages.up(index), *addresses])
-
-
-def is_there(name: str) -> bool:
-    """Whether there is a link of that name."""
-    try:
-        socket.if_nametoindex(name)
-    except OSError:
-        return False
-    return True
 
 
 def remove(names: Iterable[str], deadline: float) -> None:

@@ -53,12 +53,11 @@ class Sandboxes:
     async def add(self, ask: Ask) -> Bound:
         """Bind a sandbox as its attachments say. Doing it again changes nothing. Raises `ZunError`."""
         async with self._locks.holding(ask.key):
-            sandbox = await self._workers.do(lambda _: self._spool.read(ask.key))
+            sandbox, namespace = await self._workers.do(lambda _: (self._spool.read(ask.key), _identity(ask.netns)))
             check_sandbox(sandbox)
             if not sandbox.attachments or sandbox.attachments[0].ifname != ask.ifname:
                 named = ", ".join(attachment.ifname for attachment in sandbox.attachments) or "none"
                 raise Invalid(f"The engine asks for interface {ask.ifname}; sandbox {ask.key} begins with: {named}.")
-            namespace = await self._workers.do(lambda _: _identity(ask.netns))
             current = self._of(ask.key)
             same = (current.container_id, current.namespace) == (ask.container_id, namespace) if current else False
             if current is not None and same and current.phase is Phase.BOUND:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import msgspec
 
 from zun.base.keyed_locks import KeyedLocks
-from zun.cni import binding, bridges
+from zun.cni import bridges
 from zun.cni.bridges import Bridge
+from zun.cni.links import link_index, link_names
 from zun.cni.names import BRIDGE_PREFIX
 from zun.cni.workers import Workers
 
@@ -26,7 +27,7 @@ class UsedBridges:
         """It is there, with these gateways. Costs next to nothing when it was made or looked at before. Raises `ZunError`."""
         async with self._locks.holding(wanted.name):
             ready = self._ready.get(wanted.name)
-            if ready is not None and ready.gateways >= wanted.gateways and bridges.is_there(wanted.name):
+            if ready is not None and ready.gateways >= wanted.gateways and link_index(wanted.name):
                 return
             await self._workers.do(lambda deadline: bridges.ensure(wanted, deadline))
             gateways = wanted.gateways | (ready.gateways if ready is not None else frozenset())
@@ -39,9 +40,7 @@ class UsedBridges:
 
     async def tidy(self) -> None:
         """Remove those that nobody was on at this call and at the one before. Raises `ZunError`."""
-        there = {
-            name for name in await self._workers.do(lambda _: binding.link_names()) if name.startswith(BRIDGE_PREFIX)
-        }
+        there = {name for name in await self._workers.do(lambda _: link_names()) if name.startswith(BRIDGE_PREFIX)}
         unused = there - self._used()
         for name in sorted(unused & self._idle):
             await self._remove(name)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-THREADS = 8
+THREADS = 4
 """So many sandboxes are worked on at once; the kernel changes links one at a time anyway."""
 
 
