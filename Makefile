@@ -45,7 +45,7 @@ format: ## Put the source into the house's format
 	@.venv/bin/ruff check --fix . $(PYTHON_SCRIPTS) && .venv/bin/ruff format . $(PYTHON_SCRIPTS)
 
 bench: ## Measure, print a table and write docs/benchmarks.md
-	@scripts/setup-venv && scripts/ensure-docker && scripts/build-image && scripts/ensure-etcd && scripts/ensure-containerd --programs
+	@scripts/setup-venv && scripts/ensure-docker && scripts/build-image && scripts/ensure-etcd && scripts/ensure-containerd --programs && scripts/ensure-network
 	@.venv/bin/python -m benchmarks
 
 bench-fleet: ## Measure a fleet of 5,000 simulated nodes with 100,000 containers and write docs/benchmarks-fleet.md
