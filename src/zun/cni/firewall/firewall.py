@@ -68,8 +68,12 @@ class Firewall:
     async def heal(self, uplinks: Iterable[str]) -> bool:
         """Look whether the kernel's tables are as they should be, and put them right; whether they were not."""
         wanted = frozenset(f'"{name}"' for name in uplinks)
+        held, text = (
+            self._all(),
+            self._text(),
+        )  # of this moment: changes before it are done before the look, later ones after it
         tables = await self._run(self._listed)
-        if wanted == self._uplinks and is_whole(tables, self._all(), self._text()):
+        if wanted == self._uplinks and is_whole(tables, held, text):
             return False
         if wanted == self._uplinks:
             _LOG.warning(
