@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     authorities.add(commands, _state_dir)
     etcd.add(commands, _common)
     keystone.add(commands, _common)
-    cni.add(commands, _common)
+    cni.add(commands, lambda parser: _common(parser, state_dir="zun-node"))
     return parser
 
 
