@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The packet filter keeps up with the sandboxes, a little at a time, whatever happens to it."""
 
+import asyncio
 import re
+import threading
 from typing import Any
 
 import hypothesis.strategies as st
@@ -27,11 +29,14 @@ class Kernel:
     def __init__(self) -> None:
         self.held: Held | None = None
         self.broken = False
+        self.busy: threading.Event | None = None
         self.texts: list[str] = []
 
     def run(self, text: str) -> None:
         if self.broken:
             raise Internal("it is broken")
+        if self.busy is not None:
+            self.busy.wait(10)
         self.texts.append(text)
         self.held = self._whole(text) if text.startswith("add table") else self._changed(text)
 
@@ -126,6 +131,27 @@ async def test_after_any_changes_the_kernel_has_what_the_sandboxes_need_and_no_m
         needed["inet", "uplinks"] = {'"up0"'}
         assert kernel.held is not None
         assert {place: held for place, held in kernel.held.items() if held} == needed
+    firewall.close()
+
+
+async def test_a_change_that_was_given_up_before_its_turn_is_made_good_and_nobody_else_is_blamed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kernel, free = Kernel(), threading.Event()
+    firewall = Firewall(kernel, host_access=False, seconds=10)
+    await firewall.replace([], ["up0"])
+    kernel.busy = free
+    first = asyncio.create_task(firewall.put("c1", elements_of(bound(1, {1}))))
+    second = asyncio.create_task(firewall.put("c2", elements_of(bound(2, {1}))))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.wait([second])
+    free.set()
+    await first
+    await firewall.heal(["up0"])
+    assert kernel.held is not None
+    assert len(kernel.held["bridge", "macs"]) == 2
+    assert not caplog.records
     firewall.close()
 
 

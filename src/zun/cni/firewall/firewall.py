@@ -68,20 +68,20 @@ class Firewall:
     async def heal(self, uplinks: Iterable[str]) -> bool:
         """Look whether the kernel's tables are as they should be, and put them right; whether they were not."""
         wanted = frozenset(f'"{name}"' for name in uplinks)
-        held, text = (
-            self._all(),
-            self._text(),
-        )  # of this moment: changes before it are done before the look, later ones after it
-        tables = await self._run(self._listed)
-        if wanted == self._uplinks and is_whole(tables, held, text):
-            return False
-        if wanted == self._uplinks:
+        expected = wanted == self._uplinks and self._in_step
+        if expected and (await self._looks_whole() or await self._looks_whole()):
+            return False  # the second look, since a listing of sets that are just growing may lack or repeat some
+        if expected and self._in_step:
             _LOG.warning(
                 "somebody changed or removed the tables `%s` of the packet filter; they are put back", ruleset.TABLE
             )
         self._uplinks = wanted
         await self._write_whole()
         return True
+
+    async def _looks_whole(self) -> bool:
+        held, text = self._all(), self._text()  # of this moment: what changes later is done after the look
+        return is_whole(await self._run(self._listed), held, text)
 
     def _listed(self) -> dict[str, list[dict[str, Any]] | None]:
         return {family: self._kernel.listed(family, ruleset.TABLE) for family in ruleset.FAMILIES}
@@ -98,8 +98,8 @@ class Firewall:
         except Internal as error:
             _LOG.warning("the packet filter is written whole, since a change failed: %s", error)
             await self._write_whole()
-        except Timeout:
-            self._in_step = False
+        except (Timeout, asyncio.CancelledError):
+            self._in_step = False  # it may have been done, or never have had its turn
             raise
 
     def _gone(self, before: Elements, after: Elements) -> Elements:
