@@ -34,6 +34,7 @@ def inbox_of(record: ContainerRecord, place: Place) -> Inbox:
         placed_at=place.at,
         resume=place.resume,
         heal_delay_seconds=place.heal_delay_seconds,
+        attachments=place.attachments,
     )
 
 

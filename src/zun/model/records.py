@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from zun.model.attachments import Attachment
 from zun.model.container import ContainerSpec
 from zun.model.moving import Leaving, Resume
 from zun.model.parts import NetRequest
@@ -124,6 +125,7 @@ class Place(msgspec.Struct, omit_defaults=True):
     `claim` is what the node may use. `resize_done` is the last resize intent the leader decided; refused ones are in
     `resize_refused` by number, with the reason. `resume`: it was elsewhere before. `heal_delay_seconds`: after so long without its node it may
     be placed elsewhere (None: never); `guarded`: its first inbox entry made the node promise to stop it by itself before that.
+    `attachments`: what it is plugged into by zun-cni; None: its engine plugs it in.
     """
 
     uuid: str
@@ -133,7 +135,8 @@ class Place(msgspec.Struct, omit_defaults=True):
     claim: Claim = Claim()
     resize_done: int = 0
     resize_refused: dict[int, str] = {}
-    addresses: list[str] = []  # store keys of claimed fixed addresses
+    addresses: list[str] = []  # store keys of claimed addresses
+    attachments: list[Attachment] | None = None
     failure: PlaceFailure | None = None
     why: str = ""
     leaving: Leaving | None = None
@@ -318,7 +321,8 @@ class NodeRecord(msgspec.Struct, omit_defaults=True):
 
 
 class Inbox(msgspec.Struct, omit_defaults=True):
-    """What a node is to make true of one container (`in/<node>/c/<uuid>`). `absent`: it is to be gone from there, whatever the intents say."""
+    """What a node is to make true of one container (`in/<node>/c/<uuid>`). `absent`: it is to be gone from there, whatever the intents say.
+    `attachments`: what zun-cni plugs it into; None: the engine does."""
 
     uuid: str
     generation: int
@@ -332,6 +336,7 @@ class Inbox(msgspec.Struct, omit_defaults=True):
     placed_at: float = 0.0
     resume: Resume | None = None
     heal_delay_seconds: float | None = None
+    attachments: list[Attachment] | None = None
     absent: bool = False
     v: int = 1
 

@@ -8,6 +8,7 @@ import sys
 
 import msgspec
 
+from zun.model.networks import NetworkRecord
 from zun.model.records import (
     ContainerRecord,
     ImageObservation,
@@ -171,6 +172,13 @@ class ImageEntry(msgspec.Struct, frozen=True):
     observation: ImageObservation | None
     revision: int
     wish_revision: int
+
+
+class HeldNetwork(msgspec.Struct, frozen=True):
+    """A network of the control plane, with the revision of its record."""
+
+    record: NetworkRecord
+    revision: int
 
 
 class HeldImage:

@@ -21,6 +21,7 @@ from zun.telemetry.meter import NO_METER, Meter
 from zun.telemetry.tracing import NO_TRACER, Tracer
 from zun.wiring.basis import node_key
 from zun.wiring.engines import open_engine
+from zun.wiring.networks import node_networks
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ async def build_node(
     stack.push_async_callback(engine.close)
     agent = Agent(
         runtime=engine,
+        networks=node_networks(settings),
         link=StoreNodeLink(store, name, clock, boot_id=boot_id()),
         key=key,
         identity=identity,

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from zun.agent.identity import boot_id
 from zun.base.clock import Clock
 from zun.config import Settings
+from zun.drivers.network.base import Networks
 from zun.wiring.life import Part
 
 
@@ -19,8 +20,21 @@ async def build_cni_daemon(settings: Settings, stack: AsyncExitStack, clock: Clo
     return daemon.run
 
 
+def node_networks(settings: Settings) -> Networks | None:
+    """Who plugs this node's containers in; None: the engine does."""
+    if settings.network.driver == "engine":
+        return None
+    if settings.network.driver == "fake":
+        from zun.drivers.network.fake import FakeNetworks  # noqa: PLC0415
+
+        return FakeNetworks()
+    from zun.drivers.network.cni.networks import CniNetworks  # noqa: PLC0415
+
+    return CniNetworks(settings.state_dir.absolute())
+
+
 async def network_parts(settings: Settings, stack: AsyncExitStack, clock: Clock) -> dict[str, Part]:
     """What a node's process needs for its networks: nothing while the engine has them, or another process binds."""
-    if settings.network.driver == "engine" or settings.cni.separate:
+    if settings.network.driver != "cni" or settings.cni.separate:
         return {}
     return {"networks": await build_cni_daemon(settings, stack, clock)}

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from zun.drivers.runtime.types import Capability
+from zun.model.attachments import Attachment
 from zun.model.container import ContainerSpec, NetRequest
-from zun.model.records import Claim, ContainerRecord
+from zun.model.records import Claim, ContainerRecord, Place
 from zun.model.resources import DEDICATED, millicpus
 from zun.services.committed import LOCAL_DOMAIN
 
@@ -21,7 +22,7 @@ _LOCAL = f"{LOCAL_DOMAIN}/"
 class Request(msgspec.Struct, frozen=True):
     """One container's demands. `dedicated` is a number of whole cpus (0: it shares); `secrets` tells that files or a login
     must be sealed for the node; `local_image` is an image that only lies on the node where it was committed; `leaves` is the node it must not
-    be placed on since it leaves that."""
+    be placed on since it leaves that. `kept` are interfaces that it has already, with addresses on networks of the control plane; None: it has none such."""
 
     uuid: str
     millicpus: int
@@ -37,6 +38,8 @@ class Request(msgspec.Struct, frozen=True):
     secrets: bool = False
     local_image: str | None = None
     leaves: str | None = None
+    project_id: str = ""
+    kept: tuple[Attachment, ...] | None = None
 
     def claim(self, cpus: tuple[int, ...] = ()) -> Claim:
         """What it takes of a node; `cpus` are those it got for itself."""
@@ -49,9 +52,13 @@ class Request(msgspec.Struct, frozen=True):
 
 
 def request_of(
-    record: ContainerRecord, *, leaves: str | None = None, networks: Sequence[NetRequest] | None = None
+    record: ContainerRecord,
+    *,
+    leaves: str | None = None,
+    networks: Sequence[NetRequest] | None = None,
+    place: Place | None = None,
 ) -> Request:
-    """What the wish asks for; `networks` are those it is on when they are not the wish's."""
+    """What the wish asks for; `networks` are those it is on when they are not the wish's, `place` is where it was."""
     spec = record.spec
     source = record.image_source
     return Request(
@@ -71,7 +78,15 @@ def request_of(
         secrets=record.files > 0 or (source is not None and source.credentials),
         local_image=source.reference if source is not None and source.reference.startswith(_LOCAL) else None,
         leaves=leaves,
+        project_id=record.project_id,
+        kept=_kept(place),
     )
+
+
+def _kept(place: Place | None) -> tuple[Attachment, ...] | None:
+    """What a node tells of networks counts for its engine's own only: of ours the place knows."""
+    attachments = place.attachments if place is not None else None
+    return None if attachments is None else tuple(attachments)
 
 
 def dedicated_cpus(cpu: float) -> int:
