@@ -4,17 +4,18 @@
 import logging
 import time
 from http import HTTPStatus
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import msgspec
 
-from zun.cni.asking import Ask, parse, version_in
+from zun.cni.asking import Ask, ask_of, parse, version_in
 from zun.cni.errors import CniError, Code, error_document
 from zun.cni.results import differences, result_document
 from zun.cni.sandboxes import Sandboxes
-from zun.drivers.network.cni.questions import CNI, KEYS, RELEASE, SYNC, About, Failure
+from zun.drivers.network.cni.questions import CNI, KEYS, PLUG, RELEASE, SYNC, About, Failure, Found
 from zun.model.errors import Internal, Invalid, NotFound, ZunError
 
+T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 
 
@@ -69,7 +70,10 @@ class Answering:
     async def _asked(self, path: str, body: bytes) -> bytes:
         if path == KEYS:
             return msgspec.json.encode(self._sandboxes.keys())
-        key = _key(body)
+        if path == PLUG:
+            await self._sandboxes.add(ask_of(_read(body, Found)))
+            return b""
+        key = _read(body, About).key
         if path == SYNC:
             await self._sandboxes.sync(key)
         elif path == RELEASE:
@@ -79,9 +83,9 @@ class Answering:
         return b""
 
 
-def _key(body: bytes) -> str:
+def _read(body: bytes, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=About).key
+        return msgspec.json.decode(body, type=kind)
     except msgspec.MsgspecError as error:
         raise Invalid(f"The network daemon cannot read the question: {error}.") from error
 

@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 
 from zun.cni.errors import CniError, Code
+from zun.drivers.network.cni.questions import Found
 from zun.model.attachments import is_sandbox_key
+from zun.model.errors import Invalid
 
 SUPPORTED_VERSIONS = ("0.3.1", "0.4.0", "1.0.0")
 LATEST_VERSION = SUPPORTED_VERSIONS[-1]
@@ -22,7 +24,7 @@ _NO_CHECK = frozenset({"0.3.1"})
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """One call. `key` is "" where the engine did not tell it; `previous` is what the engine remembers of the ADD."""
+    """One call. `key` is "" where the engine did not tell it, `ifname` "" where it does not care; `previous` is what the engine remembers of the ADD."""
 
     command: str
     version: str
@@ -36,6 +38,20 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 class _Config(msgspec.Struct, rename="camel"):
     cni_version: str = ""
     prev_result: dict[str, Any] | None = None
+
+
+def ask_of(found: Found) -> Ask:
+    """The ADD of a sandbox that the agent found, whose engine runs no plugins. Raises `Invalid`."""
+    if not _CONTAINER_ID.fullmatch(found.container_id) or not is_sandbox_key(found.key) or not found.netns:
+        raise Invalid("The agent has to tell a sandbox's key, its id, and where its namespace is.")
+    return Ask(
+        command="ADD",
+        version=LATEST_VERSION,
+        container_id=found.container_id,
+        ifname="",
+        netns=found.netns,
+        key=found.key,
+    )
 
 
 def version_in(body: bytes) -> str:

@@ -55,7 +55,7 @@ class Sandboxes:
         async with self._locks.holding(ask.key):
             sandbox, namespace = await self._workers.do(lambda _: (self._spool.read(ask.key), _identity(ask.netns)))
             check_sandbox(sandbox)
-            if not sandbox.attachments or sandbox.attachments[0].ifname != ask.ifname:
+            if ask.ifname and (not sandbox.attachments or sandbox.attachments[0].ifname != ask.ifname):
                 named = ", ".join(attachment.ifname for attachment in sandbox.attachments) or "none"
                 raise Invalid(f"The engine asks for interface {ask.ifname}; sandbox {ask.key} begins with: {named}.")
             current = self._of(ask.key)

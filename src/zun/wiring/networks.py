@@ -2,12 +2,18 @@
 """Builds the daemon that binds networks, where this node has one."""
 
 from contextlib import AsyncExitStack
+from typing import Protocol
 
 from zun.agent.identity import boot_id
 from zun.base.clock import Clock
 from zun.config import Settings
 from zun.drivers.network.base import Networks
+from zun.drivers.runtime.base import Plugger
 from zun.wiring.life import Part
+
+
+class PluggingNetworks(Networks, Plugger, Protocol):
+    """Networks that are not the engine's, for the agent and for an engine that has to call who plugs in."""
 
 
 async def build_cni_daemon(settings: Settings, stack: AsyncExitStack, clock: Clock) -> Part:
@@ -20,7 +26,7 @@ async def build_cni_daemon(settings: Settings, stack: AsyncExitStack, clock: Clo
     return daemon.run
 
 
-def node_networks(settings: Settings) -> Networks | None:
+def node_networks(settings: Settings) -> PluggingNetworks | None:
     """Who plugs this node's containers in; None: the engine does."""
     if settings.network.driver == "engine":
         return None

@@ -25,6 +25,12 @@ class FakeNetworks:
         check_sandbox(sandbox)
         self.sandboxes[sandbox.key] = sandbox
 
+    async def plug(self, key: str, container_id: str, netns: str) -> None:  # noqa: ARG002
+        """It runs."""
+        self._fail()
+        self._known(key)
+        self.running.add(key)
+
     async def attach(self, key: str, attachment: Attachment) -> None:
         """Remember one more."""
         self._fail()

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import msgspec
 
-from zun.drivers.network.cni.questions import KEYS, RELEASE, SYNC, About, Failure
+from zun.drivers.network.cni.questions import KEYS, PLUG, RELEASE, SYNC, About, Failure, Found
 from zun.drivers.network.cni.sealing import Endpoint, is_sealed, new_nonce, read_endpoint, seal
 from zun.model import errors
 from zun.model.errors import Internal, Timeout, Unavailable, ZunError
@@ -26,6 +26,10 @@ class DaemonClient:
     async def sync(self, key: str) -> None:
         """Make a living sandbox what the spool says. Raises `NotFound` when it does not run."""
         await self._ask(SYNC, msgspec.json.encode(About(key)))
+
+    async def plug(self, found: Found) -> None:
+        """Plug in a sandbox that runs; again changes nothing. Raises `NotFound` for one that was not prepared, `Conflict`."""
+        await self._ask(PLUG, msgspec.json.encode(found))
 
     async def release(self, key: str) -> None:
         """Nothing of the sandbox is left; unknown is no error."""

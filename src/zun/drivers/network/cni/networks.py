@@ -5,6 +5,7 @@ import asyncio
 from pathlib import Path
 
 from zun.drivers.network.cni.client import DaemonClient
+from zun.drivers.network.cni.questions import Found
 from zun.drivers.network.cni.sealing import endpoint_path
 from zun.drivers.network.cni.spool import Spool
 from zun.model.attachments import Attachment, SandboxNetwork, check_sandbox
@@ -32,6 +33,10 @@ class CniNetworks:
         """Write it down; the daemon reads it when the engine runs zun-cni."""
         check_sandbox(sandbox)
         await self._write(sandbox)
+
+    async def plug(self, key: str, container_id: str, netns: str) -> None:
+        """For engines that run no plugins: what the plugin would have asked for."""
+        await self._daemon.plug(Found(key, container_id, netns))
 
     async def attach(self, key: str, attachment: Attachment) -> None:
         """Write it down and have it done."""

@@ -9,6 +9,9 @@ CNI = "/cni"
 SYNC = "/sync"
 """Make a living sandbox what its file in the spool says."""
 
+PLUG = "/plug"
+"""Plug in a sandbox that runs, where the engine does not run zun-cni."""
+
 RELEASE = "/release"
 """Nothing of a sandbox is to be left."""
 
@@ -20,6 +23,14 @@ class About(msgspec.Struct, frozen=True):
     """The sandbox in question."""
 
     key: str
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A sandbox as the engine has it: the key under which it was prepared, the engine's id, and the path of its namespace."""
+
+    key: str
+    container_id: str
+    netns: str
 
 
 class Failure(msgspec.Struct, frozen=True):
