@@ -85,8 +85,7 @@ class Agent:
         self._options = options
         self._about = About(link.node, identity.uuid, boot_id, clock.now(), endpoint)
         self._engine = Engine(runtime, clock, options)
-        self._plugs = Plugs(networks)
-        self._images = Images(runtime, options)
+        self._images, self._plugs = Images(runtime, options), Plugs(networks)
         self._journal, self._memories = _open(state_dir, run_blocking)
         self._files = Files(state_dir, key, link, clock, run_blocking=run_blocking)
         self._reporter = Reporter(link, self._journal, clock)
@@ -110,9 +109,7 @@ class Agent:
         self._supervisor = Supervisor(tools, self._in_use)
         self._image_wishes = ImageWishes(self._images, self._reporter, clock)
         self._fencing = Fencing(self._supervisor, self._touch, clock)
-        self._watching = Watching(
-            runtime, self._engine, self._supervisor, self._plugs, clock, sync_seconds=options.sync_seconds
-        )
+        self._watching = Watching(runtime, self._engine, self._supervisor, clock, sync_seconds=options.sync_seconds)
         sessions = ExecSessions(clock, limit=options.exec_sessions, idle_seconds=options.exec_idle_seconds)
         self.live = AgentLive(
             runtime,
@@ -202,7 +199,7 @@ class Agent:
         self._ready.set()
         await clean_files(self._files, self._supervisor.known())
         await self._guards.clean(self._supervisor.known())
-        await self._plugs.sweep(self._supervisor.sandboxes)
+        await self._supervisor.release_strays()
 
     async def _heartbeats(self) -> NoReturn:
         failures = 0

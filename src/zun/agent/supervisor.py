@@ -147,6 +147,10 @@ class Supervisor:
         """The containers there are."""
         return set(self._workers) | set(self._aside)
 
+    async def release_strays(self) -> None:
+        """Let go of the networks of containers that nobody knows any more."""
+        await self._tools.plugs.sweep(self.sandboxes)
+
     def sandboxes(self) -> set[str]:
         """The keys under which their networks are known, of the generations there are."""
         memories = [worker.memory for worker in self._workers.values()] + list(self._aside.values())

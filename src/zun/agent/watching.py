@@ -9,7 +9,6 @@ import logging
 from typing import NoReturn
 
 from zun.agent.engine import Engine
-from zun.agent.plugs import Plugs
 from zun.agent.supervisor import Supervisor
 from zun.agent.waiting import Bell
 from zun.base.backoff import Backoff
@@ -28,19 +27,11 @@ class Watching:
     """Two loops over one engine."""
 
     def __init__(
-        self,
-        runtime: Runtime,
-        engine: Engine,
-        supervisor: Supervisor,
-        plugs: Plugs,
-        clock: Clock,
-        *,
-        sync_seconds: float,
+        self, runtime: Runtime, engine: Engine, supervisor: Supervisor, clock: Clock, *, sync_seconds: float
     ) -> None:
         self._containers = runtime.containers
         self._engine = engine
         self._supervisor = supervisor
-        self._plugs = plugs
         self._clock = clock
         self._sync_seconds = sync_seconds
         self._retry = Backoff(first_seconds=0.5, cap_seconds=10.0)
@@ -87,4 +78,4 @@ class Watching:
                 self._supervisor.doubt_all()
             failures = 0
             await self._supervisor.remove_strays(strays)
-            await self._plugs.sweep(self._supervisor.sandboxes)
+            await self._supervisor.release_strays()
