@@ -64,12 +64,12 @@ def run(_: Path, times: int = 40) -> Part:
     """All measurements. Without root or the stock plugins there is nothing to compare, and no row."""
     if os.geteuid() != 0 or not (STOCK / "bridge").exists():
         return Part([], "networks: not measured, which takes root and Debian's containernetworking-plugins")
-    with tempfile.TemporaryDirectory(prefix="zun-bench-cni-") as directory, _host(Path(directory)) as host:
-        ours, stock, masked = host.ours, host.stock(masquerade=False), host.stock(masquerade=True)
-        turns = host.do(lambda: [_turn(host.sandboxes[0], (ours, stock, masked)) for _ in range(times + 2)])[2:]
-        together = {plugin: host.do(lambda plugin=plugin: host.at_once(plugin)) for plugin in (ours, stock)}  # type: ignore[misc]
+    with tempfile.TemporaryDirectory(prefix="zun-bench-cni-") as directory, host(Path(directory)) as made:
+        ours, stock, masked = made.ours, made.stock(masquerade=False), made.stock(masquerade=True)
+        turns = made.do(lambda: [_turn(made.sandboxes[0], (ours, stock, masked)) for _ in range(times + 2)])[2:]
+        together = {plugin: made.do(lambda plugin=plugin: made.at_once(plugin)) for plugin in (ours, stock)}  # type: ignore[misc]
         version = [_start([ours.program], {"CNI_COMMAND": "VERSION"}) for _ in range(times)]
-        python = [_start([host.interpreter, "-ISs", "-c", "pass"], {}) for _ in range(times)]
+        python = [_start([made.interpreter, "-ISs", "-c", "pass"], {}) for _ in range(times)]
     rows = [_compared(verb, [turn[verb] for turn in turns], times) for verb in ("ADD", "DEL")]
     rows.append(
         Row(
@@ -118,7 +118,7 @@ def _start(command: list[str | Path], environment: dict[str, str]) -> float:
     return time.perf_counter() - begin
 
 
-class _Host:
+class Host:
     """The namespace in place of the host's, with the daemon in it."""
 
     def __init__(self, directory: Path, name: str, sandboxes: list[str]) -> None:
@@ -161,14 +161,15 @@ class _Host:
 
 
 @contextmanager
-def _host(directory: Path) -> Iterator[_Host]:
+def host(directory: Path) -> Iterator[Host]:
+    """The namespace with its daemon, and sandboxes that are prepared; all of it is gone after the block."""
     prefix = f"znb{os.getpid()}"
     names = [prefix, *(f"{prefix}-{number}" for number in range(4 * AT_ONCE))]
     with ExitStack() as stack:
         for name in names:
             _ip("netns", "add", name)
             stack.callback(_ip, "netns", "del", name)
-        host = _Host(directory, prefix, names[1:])
+        made = Host(directory, prefix, names[1:])
         for number, name in enumerate(names[1:], 2):
             address = InterfaceAddress(f"10.97.0.{number}", 24, "10.97.0.1")
             attachment = Attachment(
@@ -177,7 +178,7 @@ def _host(directory: Path) -> Iterator[_Host]:
             Spool(directory / "state").write(SandboxNetwork(f"{name}.1", (attachment,)))
         _ip("-n", prefix, "link", "set", "lo", "up")
         stack.enter_context(_daemon(directory, prefix))
-        yield host
+        yield made
 
 
 @contextmanager

@@ -97,3 +97,31 @@ async def test_a_container_whose_place_and_node_do_not_agree_is_not_made_without
     result = await world.done("req-run", uuid=other)
     assert result.message is not None
     assert world.objects(other) == []
+
+
+async def test_a_network_is_attached_and_detached_as_the_place_has_it(world: World) -> None:
+    networks = await plugged_world(world)
+    second = network_attachment(2, 1, ifname="eth1")
+    await world.wish(on(inbox(C1, *run_intents()), FIRST))
+    await world.until(SeenState.RUNNING)
+    attach = intent(3, Verb.NETWORK_ATTACH, network="net2", network_id="net2")
+    await world.wish(on(inbox(C1, attach), FIRST, second))
+    assert (await world.done("req-3")).message is None
+    assert networks.sandboxes[KEY].attachments == (FIRST, second)
+    detach = intent(4, Verb.NETWORK_DETACH, network="net1", network_id="net1")
+    await world.wish(on(inbox(C1, detach), second))
+    assert (await world.done("req-4")).message is None
+    assert networks.sandboxes[KEY].attachments == (second,)
+
+
+async def test_what_the_leader_refused_fails_with_its_words_and_changes_nothing(world: World) -> None:
+    networks = await plugged_world(world)
+    await world.wish(on(inbox(C1, *run_intents()), FIRST))
+    await world.until(SeenState.RUNNING)
+    attach = intent(3, Verb.NETWORK_ATTACH, network="net2", network_id="net2")
+    refused = msgspec.structs.replace(on(inbox(C1, attach), FIRST), refused={3: "Network net2 has no free address."})
+    await world.wish(refused)
+    result = await world.done("req-3")
+    assert (result.message, result.error_status) == ("Network net2 has no free address.", 409)
+    assert networks.sandboxes[KEY].attachments == (FIRST,)
+    assert await world.state() is SeenState.RUNNING

@@ -9,7 +9,7 @@ from support.api import ApiWorld, error_of
 from support.records import node_info
 from zun.model.attachments import Attachment, InterfaceAddress
 from zun.model.networks import CNI
-from zun.model.records import ContainerRecord, NameClaim, SeenState
+from zun.model.records import ContainerRecord, Inbox, NameClaim, SeenState
 from zun.store import codec, keys
 
 N, C = "/v1/networks", "/v1/containers"
@@ -169,3 +169,57 @@ def _wish(api: ApiWorld, uuid: str) -> ContainerRecord:
     entry = api.world.view.container(uuid)
     assert entry is not None
     return codec.decode(ContainerRecord, entry.wish_raw)
+
+
+async def placed_on(api: ApiWorld, *networks: dict[str, Any]) -> str:
+    """A container that runs on these networks."""
+    uuid = str((await api.member.post(C, json={"image": "busybox"})).json()["uuid"])
+    attachments = [
+        Attachment(
+            network=network["uuid"],
+            ifname=f"eth{number}",
+            mac=f"02:5a:0a:4d:00:0{number}",
+            addresses=(InterfaceAddress(f"10.{77 + number}.0.2", 24),),
+        )
+        for number, network in enumerate(networks)
+    ]
+    await api.world.place(uuid, attachments=attachments)
+    await api.world.sees(uuid, SeenState.RUNNING)
+    return uuid
+
+
+async def test_attaching_and_detaching_wait_for_the_leader(api: ApiWorld) -> None:
+    await capable(api)
+    first = await made(api)
+    second = await made(api, name="second", subnets=[{"cidr": "10.78.0.0/24"}])
+    uuid = await placed_on(api, first)
+    url = f"{C}/{uuid}"
+    attach = {"network": "second", "fixed_ip": "10.78.0.9"}
+    assert (await api.member.post(f"{url}/network_attach", params=attach)).status_code == 200
+    (intent,) = [one for one in _wish(api, uuid).intents if one.verb.value == "network_attach"]
+    assert (intent.network, intent.network_id, intent.fixed_ip) == ("second", second["uuid"], "10.78.0.9")
+    stored = await api.world.store.get(keys.inbox("n1", uuid))
+    assert stored is not None
+    assert codec.decode(Inbox, stored.value).intents == []
+    assert error_of(await api.member.post(f"{url}/network_attach", params={"network": "second"}))[0] == 400
+    assert (await api.member.post(f"{url}/network_detach", params={"network": first["uuid"]})).status_code == 202
+    assert error_of(await api.member.post(f"{url}/network_detach", params={"network": "own"}))[0] == 400
+
+
+async def test_networks_that_cannot_be_attached_are_refused(api: ApiWorld) -> None:
+    await capable(api)
+    first = await made(api)
+    await made(api, name="second", subnets=[{"cidr": "10.78.0.0/24"}])
+    await made(api, name="theirs", subnets=[{"cidr": "10.79.0.0/24"}], shared=False, project_id="p2")
+    url = f"{C}/{await placed_on(api, first)}/network_attach"
+    for asked, status in (
+        ({"network": "theirs"}, 404),
+        ({"network": "nothing"}, 404),
+        ({"network": "own"}, 400),
+        ({}, 400),
+        ({"network": "second", "fixed_ip": "10.79.0.9"}, 400),
+        ({"network": "second", "port": "p"}, 400),
+        ({"port": "p"}, 400),
+    ):
+        response = await api.member.post(url, params=asked)
+        assert error_of(response)[0] == status, response.text

@@ -14,7 +14,9 @@ from support.records import T0, spec
 from support.world import World, world_on
 from zun.base.clock import ManualClock
 from zun.controllers.scheduling.pools import Pool
+from zun.model.attachments import Port
 from zun.model.container import NetRequest
+from zun.model.inbox import inbox_of
 from zun.model.moving import Leaving, LeavingKind, Resume
 from zun.model.networks import CNI, AddressRange, NetworkRecord, subnet_of
 from zun.model.records import ContainerRecord, Intent, NameClaim, NodeRecord, Place, SeenState, Verb
@@ -35,8 +37,8 @@ def network(name: str, *cidrs: str, **fields: object) -> NetworkRecord:
 LAB = network("lab", "10.1.0.0/24", "fd00:1::/64")
 
 
-def on(*nets: NetRequest, **fields: object) -> ContainerRecord:
-    return wish(spec=spec(nets=list(nets)), **fields)
+def on(*nets: NetRequest, exposed_ports: list[str] | None = None, **fields: object) -> ContainerRecord:
+    return wish(spec=spec(nets=list(nets), exposed_ports=exposed_ports or []), **fields)
 
 
 def net(name: str, v4: str | None = None, v6: str | None = None) -> NetRequest:
@@ -177,6 +179,82 @@ async def test_a_container_without_a_node_keeps_its_addresses_until_it_is_delete
     assert after.attachments == before.attachments
 
 
+async def asks(world: World, uuid: str, verb: Verb, name: str, **fields: object) -> int:
+    """Services add one more intent; its number."""
+    record, place = world.entry(uuid).record(), world.entry(uuid).place()
+    assert place is not None
+    record.seq += 1
+    told: dict[str, object] = {"network": name, "network_id": f"id-{name}"}
+    record.intents = [*record.intents, Intent(record.seq, verb, f"req-{record.seq}", T0, **(told | fields))]  # type: ignore[arg-type]
+    inbox_now = Put(keys.inbox(place.node, uuid), codec.encode(inbox_of(record, place)))
+    await world.write(Put(keys.container(uuid), codec.encode(record)), inbox_now)
+    assert all(intent.n != record.seq for intent in inbox_of(record, place).intents), "it waits for the leader"
+    await until(world, lambda: decided(world, uuid) >= record.seq)
+    return record.seq
+
+
+def decided(world: World, uuid: str) -> int:
+    place = world.entry(uuid).place()
+    return place.networks_done if place is not None else 0
+
+
+async def test_one_more_network_comes_with_an_address_and_one_less_gives_it_back_when_the_node_says_so(
+    world: World, fence: Fence
+) -> None:
+    await laboratory(world, LAB, network("other", "10.2.0.0/24"))
+    wished = on(net("lab"), exposed_ports=["80", "53/udp"])
+    async with scheduling(world, fence):
+        await world.wish(wished)
+        await placed(world, wished.uuid)
+        await world.sees(wished.uuid, SeenState.RUNNING)
+        attached = await asks(world, wished.uuid, Verb.NETWORK_ATTACH, "other", fixed_ip="10.2.0.9")
+        told = await inbox(world, "n1", wished.uuid)
+        assert [intent.n for intent in told.intents][-1] == attached
+        assert [one.ifname for one in told.attachments or ()] == ["eth0", "eth1"]
+        assert {one.exposed for one in told.attachments or ()} == {(Port(80), Port(53, "udp"))}
+        assert (await claims(world))["id-other/10.2.0.9"] == wished.uuid
+        await world.sees(wished.uuid, SeenState.RUNNING)
+        left = await asks(world, wished.uuid, Verb.NETWORK_DETACH, "lab")
+        assert [one.network for one in (await inbox(world, "n1", wished.uuid)).attachments or ()] == ["id-other"]
+        assert (await claims(world))["id-lab/10.1.0.2"] == wished.uuid, "its node may still be on it"
+        await world.sees(wished.uuid, SeenState.RUNNING, done=left)
+        await until(world, lambda: not detached(world, wished.uuid))
+    place = world.entry(wished.uuid).place()
+    assert place is not None
+    assert await claims(world) == {"id-other/10.2.0.9": wished.uuid}
+    assert place.addresses == [keys.address("id-other", "10.2.0.9")]
+
+
+def detached(world: World, uuid: str) -> dict[int, list[str]]:
+    place = world.entry(uuid).place()
+    return place.detached if place is not None else {}
+
+
+async def test_what_cannot_be_attached_is_refused_with_the_reason_which_the_node_is_told(
+    world: World, fence: Fence
+) -> None:
+    theirs = network("theirs", "10.4.0.0/24", project_id="p2")
+    await laboratory(world, LAB, theirs, network("small", "10.3.0.0/30"))
+    one, other = on(net("lab")), on(net("small"))
+    async with scheduling(world, fence):
+        for wished in (one, other):
+            await world.wish(wished)
+            await placed(world, wished.uuid)
+            await world.sees(wished.uuid, SeenState.RUNNING)
+        for verb, name, fields, reason in (
+            (Verb.NETWORK_ATTACH, "theirs", {}, "not there"),
+            (Verb.NETWORK_ATTACH, "lab", {}, "already"),
+            (Verb.NETWORK_ATTACH, "small", {}, "no free address"),
+            (Verb.NETWORK_DETACH, "small", {}, "not on network small"),
+        ):
+            number = await asks(world, one.uuid, verb, name, **fields)
+            told = await inbox(world, "n1", one.uuid)
+            assert reason in told.refused[number]
+        number = await asks(world, other.uuid, Verb.NETWORK_ATTACH, "lab", fixed_ip="10.1.0.2")
+        assert "taken" in (await inbox(world, "n1", other.uuid)).refused[number]
+    assert len(await claims(world)) == 3
+
+
 async def test_the_reaper_gives_addresses_back_and_they_are_given_out_again_last(world: World, fence: Fence) -> None:
     await laboratory(world, network("small", "10.3.0.0/29"))
     first, second = on(net("small")), on(net("small"))
@@ -228,6 +306,8 @@ STEPS = st.lists(
         st.tuples(st.just("create"), st.sampled_from([None, None, None, "10.5.0.2", "10.5.0.3", "10.5.0.6"])),
         st.tuples(st.just("remove"), st.integers(0, 100)),
         st.tuples(st.just("another leads"), st.none()),
+        st.tuples(st.just("attach"), st.integers(0, 100)),
+        st.tuples(st.just("detach"), st.integers(0, 100)),
     ),
     max_size=25,
 )
@@ -241,48 +321,62 @@ async def test_whoever_leads_and_whatever_is_created_and_removed_no_address_has_
     """Leaders overlap: the one that was replaced goes on until it notices."""
     clock = ManualClock()
     async with world_on(MemoryStore(clock), clock) as world, asyncio.TaskGroup() as tasks:
-        await laboratory(world, network("tight", "10.5.0.0/29"))
+        await laboratory(world, network("tight", "10.5.0.0/29"), network("second", "10.6.0.0/30"))
         leaders: list[asyncio.Task[None]] = []
-
-        async def lead() -> None:
-            revision = await world.write(Put(keys.leader("controller"), str(len(leaders)).encode()))
-            fence = Fence(world.store, clock, unchanged(keys.leader("controller"), revision))
-
-            async def loops() -> None:
-                try:
-                    async with scheduling(world, fence), reaping(world, fence):
-                        await asyncio.Event().wait()
-                except* LeadershipLost:
-                    pass
-
-            leaders.append(tasks.create_task(loops()))
-
-        await lead()
         alive: list[str] = []
-        for what, argument in steps:
+        for what, argument in [("another leads", None), *steps, ("another leads", None)]:
             if what == "another leads":
-                await lead()
-            elif what == "create":
-                assert argument is None or isinstance(argument, str)
-                one = on(net("tight", v4=argument))
-                alive.append(one.uuid)
-                await world.wish(one)
-            elif alive and isinstance(argument, int):
-                await remove(world, alive.pop(argument % len(alive)))
+                leaders.append(await another_leads(world, tasks))
+            else:
+                await step(world, alive, what, argument)
             await asyncio.sleep(0)
-        await lead()
+        held: dict[str, str] = {}
         for uuid in alive:
-            await placed(world, uuid)
-        held = {}
-        for uuid in alive:
-            place = world.entry(uuid).place()
-            assert place is not None
-            for key in place.addresses:
+            for key in (await placed(world, uuid)).addresses:
                 assert held.setdefault(claimed(key), uuid) == uuid
         await until(world, lambda: len(list(world.view.containers())) == len(alive))
         assert await claims(world) == held
         for leader in leaders:
             leader.cancel()
+
+
+async def another_leads(world: World, tasks: asyncio.TaskGroup) -> asyncio.Task[None]:
+    """Its loops at work; they end when they notice that somebody else leads."""
+    revision = await world.write(Put(keys.leader("controller"), b"somebody"))
+    fence = Fence(world.store, world.clock, unchanged(keys.leader("controller"), revision))
+
+    async def loops() -> None:
+        try:
+            async with scheduling(world, fence), reaping(world, fence):
+                await asyncio.Event().wait()
+        except* LeadershipLost:
+            pass
+
+    return tasks.create_task(loops())
+
+
+async def step(world: World, alive: list[str], what: str, argument: object) -> None:
+    """What people do."""
+    if what == "create":
+        assert argument is None or isinstance(argument, str)
+        one = on(net("tight", v4=argument))
+        alive.append(one.uuid)
+        await world.wish(one)
+    elif alive and isinstance(argument, int):
+        uuid = alive[argument % len(alive)]
+        if what == "remove":
+            alive.remove(uuid)
+            await remove(world, uuid)
+        elif (await placed(world, uuid)).node:
+            await changes(world, uuid, what)
+
+
+async def changes(world: World, uuid: str, what: str) -> None:
+    """It is attached to the second network, or leaves the first; its node does it at once."""
+    verb, name = (Verb.NETWORK_ATTACH, "second") if what == "attach" else (Verb.NETWORK_DETACH, "tight")
+    number = await asks(world, uuid, verb, name)
+    await world.sees(uuid, SeenState.RUNNING, done=number)
+    await until(world, lambda: not detached(world, uuid))
 
 
 async def remove(world: World, uuid: str) -> None:

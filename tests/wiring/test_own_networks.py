@@ -95,6 +95,7 @@ def house(tmp_path: Path, needs_root: None) -> Iterator[House]:
 def test_from_a_network_to_containers_that_reach_each_other_and_back(house: House) -> None:
     house.zunctl("network", "create", "lab", "--subnet", "10.71.0.0/24", "--subnet", "fd00:71::/64")
     house.zunctl("network", "create", "small", "--subnet", "10.72.0.0/24", "--range", "10.72.0.50-10.72.0.60")
+    house.zunctl("network", "create", "third", "--subnet", "10.73.0.0/24")
     assert "10.71.0.0/24" in house.zunctl("network", "list")
     nets = ("--network", "network=lab,v4-fixed-ip=10.71.0.9", "--network", "small")
     house.zunctl("run", "-d", "--name", "web", *nets, IMAGE, "sleep", "1000")
@@ -111,6 +112,14 @@ def test_from_a_network_to_containers_that_reach_each_other_and_back(house: Hous
         eventually(lambda: house.show("web")["status"] == "Running", f"it runs after {verb}")
         assert "10.71.0.9" in house.zunctl("exec", "web", "ip", "addr")
         assert house.addresses("web") == {"10.71.0.9", "fd00:71::2", "10.72.0.50"}
+
+    house.zunctl("network", "attach", "web", "third", "--ip", "10.73.0.9", "--wait")
+    house.zunctl("network", "detach", "web", "lab", "--wait")
+    said = house.zunctl("exec", "web", "ip", "addr")
+    assert "10.73.0.9/24" in said
+    assert "10.71.0.9" not in said
+    eventually(lambda: house.addresses("web") == {"10.72.0.50", "10.73.0.9"}, "it is told")
+    house.zunctl("run", "-d", "--name", "heir", "--network", "network=lab,v4-fixed-ip=10.71.0.9", IMAGE, "sleep", "9")
     refused = subprocess.run(
         house.namespace.command(ZUNCTL, "network", "delete", "lab"),
         env=os.environ | {"ZUN_STATE_DIR": str(house.state)},
@@ -125,5 +134,5 @@ def test_from_a_network_to_containers_that_reach_each_other_and_back(house: Hous
         house.zunctl("rm", "-f", name["name"])
     eventually(lambda: house.left() == [], "nothing is left")
     eventually(lambda: json.loads(house.zunctl("ps", "-a", "-o", "json")) == [], "they are gone")
-    house.zunctl("network", "delete", "lab", "small")
+    house.zunctl("network", "delete", "lab", "small", "third")
     assert json.loads(house.zunctl("network", "list", "-o", "json")) == []

@@ -12,7 +12,7 @@ import msgspec
 from zun.drivers.network.base import Networks
 from zun.drivers.runtime.types import Capability
 from zun.model.attachments import SandboxNetwork, sandbox_key
-from zun.model.errors import Conflict, Timeout, Unavailable, ZunError
+from zun.model.errors import Conflict, NotFound, Timeout, Unavailable, ZunError
 from zun.model.networks import CNI
 from zun.model.records import Inbox, NodeInfo
 
@@ -42,6 +42,26 @@ class Plugs:
         if self._networks is not None and wanted.attachments is not None:
             sandbox = SandboxNetwork(sandbox_key(wanted.uuid, wanted.generation), tuple(wanted.attachments))
             await self._networks.prepare(sandbox)
+
+    async def change(self, wanted: Inbox) -> None:
+        """Plug a container into what its place has by now, and out of the rest; one that was not made yet is made so.
+
+        Raises what the port raises; what was done until then stays.
+        """
+        if self._networks is None or wanted.attachments is None:
+            await self.prepare(wanted)  # which says what is wrong
+            return
+        key = sandbox_key(wanted.uuid, wanted.generation)
+        try:
+            before = await self._networks.prepared(key)
+        except NotFound:
+            return
+        for one in before.attachments:
+            if one not in wanted.attachments:
+                await self._networks.detach(key, one.network)
+        for one in wanted.attachments:
+            if one not in before.attachments:
+                await self._networks.attach(key, one)
 
     async def release(self, key: str) -> None:
         """Nothing of a container's network is left. When who plugs in is away, that is done later: it undoes what has ended by itself."""

@@ -61,6 +61,9 @@ class Sandboxes:
             current = self._of(ask.key)
             same = (current.container_id, current.namespace) == (ask.container_id, namespace) if current else False
             if current is not None and same and current.phase is Phase.BOUND:
+                if current.netns != ask.netns:  # the same namespace, found another way: the former may be about to go
+                    current = msgspec.structs.replace(current, netns=ask.netns)
+                    self._remember(current)
                 return await self._change(current, sandbox)
             if current is not None:
                 await self._unbind(current)

@@ -43,6 +43,9 @@ class Verb(StrEnum):
     DELETE = "delete"
 
 
+NETWORK_VERBS = frozenset({Verb.NETWORK_ATTACH, Verb.NETWORK_DETACH})
+"""On networks of the service they wait for the leader, who gives addresses."""
+
 REPEATABLE = frozenset(Verb) - {Verb.KILL, Verb.COMMIT}
 """Verbs that may run again after a crash; the others end `Interrupted`."""
 
@@ -64,6 +67,7 @@ class Intent(msgspec.Struct, omit_defaults=True, frozen=True):
     cpu_before: float | None = None  # resize: what to go back to when it cannot be had; None in a resize that goes back
     memory_before: int | None = None
     network: str | None = None
+    network_id: str = ""  # of one of the service
     fixed_ip: str | None = None
     repository: str | None = None  # commit
     tag: str | None = None
@@ -125,7 +129,8 @@ class Place(msgspec.Struct, omit_defaults=True):
     `claim` is what the node may use. `resize_done` is the last resize intent the leader decided; refused ones are in
     `resize_refused` by number, with the reason. `resume`: it was elsewhere before. `heal_delay_seconds`: after so long without its node it may
     be placed elsewhere (None: never); `guarded`: its first inbox entry made the node promise to stop it by itself before that.
-    `attachments`: what it is plugged into by zun-cni; None: its engine plugs it in.
+    `attachments`: what it is plugged into by zun-cni; None: its engine plugs it in. `networks_done` is the last change of these that the leader
+    decided, `networks_refused` tells why not, `detached` which claims are given back once the node has carried out that intent.
     """
 
     uuid: str
@@ -137,6 +142,9 @@ class Place(msgspec.Struct, omit_defaults=True):
     resize_refused: dict[int, str] = {}
     addresses: list[str] = []  # store keys of claimed addresses
     attachments: list[Attachment] | None = None
+    networks_done: int = 0
+    networks_refused: dict[int, str] = {}
+    detached: dict[int, list[str]] = {}
     failure: PlaceFailure | None = None
     why: str = ""
     leaving: Leaving | None = None
@@ -322,7 +330,7 @@ class NodeRecord(msgspec.Struct, omit_defaults=True):
 
 class Inbox(msgspec.Struct, omit_defaults=True):
     """What a node is to make true of one container (`in/<node>/c/<uuid>`). `absent`: it is to be gone from there, whatever the intents say.
-    `attachments`: what zun-cni plugs it into; None: the engine does."""
+    `attachments`: what zun-cni plugs it into; None: the engine does. `refused`: why the leader refused an intent, which fails with these words."""
 
     uuid: str
     generation: int
@@ -337,6 +345,7 @@ class Inbox(msgspec.Struct, omit_defaults=True):
     resume: Resume | None = None
     heal_delay_seconds: float | None = None
     attachments: list[Attachment] | None = None
+    refused: dict[int, str] = {}
     absent: bool = False
     v: int = 1
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attaching networks to containers that exist, and detaching them: what can be refused before the node is asked."""
+"""Attaching networks of engines to containers that exist, and detaching them: what can be refused before the node is asked."""
 
 import msgspec
 
 from zun.model.container import NetRequest
-from zun.model.errors import Conflict, Invalid, Unsupported
+from zun.model.errors import Conflict, Invalid
 from zun.model.parts import ENGINE_DEFAULT_NETWORK
 from zun.model.records import NetworkInfo, NodeInfo, Verb
 from zun.model.states import Status
@@ -25,8 +25,7 @@ def attach(
     change: Change, asked: NetworkArguments, nodes: list[NodeInfo], options: ContainerOptions
 ) -> tuple[str, str | None]:
     """The network (as its node names it) and the address to ask for. Raises what the wire contract says."""
-    _refuse_leaving(change, Verb.NETWORK_ATTACH)
-    _refuse_own(change)
+    refuse_leaving(change, Verb.NETWORK_ATTACH)
     if asked.port and asked.network:
         raise Invalid("'network' and 'port' exclude each other; give one.")
     if asked.port:
@@ -48,8 +47,7 @@ def attach(
 
 def detach(change: Change, asked: NetworkArguments, nodes: list[NodeInfo]) -> str:
     """The network to leave (as its node names it). Raises what the wire contract says."""
-    _refuse_leaving(change, Verb.NETWORK_DETACH)
-    _refuse_own(change)
+    refuse_leaving(change, Verb.NETWORK_DETACH)
     if bool(asked.port) == bool(asked.network):
         raise Invalid("Give exactly one of 'network' and 'port'.")
     there = _its_nodes(change, nodes)
@@ -68,19 +66,13 @@ def detach(change: Change, asked: NetworkArguments, nodes: list[NodeInfo]) -> st
     return known.name if known is not None else name
 
 
-def _refuse_leaving(change: Change, verb: Verb) -> None:
+def refuse_leaving(change: Change, verb: Verb) -> None:
+    """Raises `Conflict` for a container that is being deleted."""
     status = change.derived.status
     if status in {Status.DELETING, Status.DELETED}:
         raise Conflict(
             f"Cannot {verb.value} container {change.record.uuid} in {status.value} state.",
             code="invalid-state-exception",
-        )
-
-
-def _refuse_own(change: Change) -> None:
-    if change.place is not None and change.place.attachments is not None:
-        raise Unsupported(
-            f"The networks of container {change.record.uuid} cannot be changed; create it anew with the networks in 'nets'."
         )
 
 

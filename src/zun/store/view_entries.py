@@ -23,6 +23,8 @@ from zun.store.codec import decode
 
 ABSENT = b""
 _LEAVING = b'"leaving"'
+_NETWORK = b'"network_id"'
+_DETACHED = b'"detached"'
 
 
 class _IndexedSpec(msgspec.Struct):
@@ -82,6 +84,11 @@ class ContainerEntry:
     def may_be_leaving(self) -> bool:
         """Whether its place may say that it leaves its node; cheap, without decoding."""
         return _LEAVING in self.place_raw
+
+    @property
+    def may_change_networks(self) -> bool:
+        """Whether networks are to be attached or detached, or something of one is to be given back; cheap, likewise."""
+        return _NETWORK in self.wish_raw or _DETACHED in self.place_raw
 
     def record(self) -> ContainerRecord:
         """The wish. Raises `Internal` when it is damaged."""

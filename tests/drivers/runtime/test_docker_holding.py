@@ -19,7 +19,7 @@ from zun.drivers.network.cni.client import DaemonClient
 from zun.drivers.network.cni.networks import CniNetworks
 from zun.drivers.runtime.docker.options import DockerOptions
 from zun.drivers.runtime.docker.runtime import DockerRuntime
-from zun.drivers.runtime.types import Channel, ContainerRequest, LogQuery
+from zun.drivers.runtime.types import Channel, ContainerRequest, ExecRequest, LogQuery
 from zun.model.attachments import SandboxNetwork, sandbox_key
 from zun.model.errors import NotFound
 from zun.model.records import SeenState
@@ -142,6 +142,22 @@ async def test_what_holds_the_network_is_made_anew_when_somebody_removed_it(site
     docker_engine.call("DELETE", f"/containers/{holder}", force="1")
     await site.containers.start(handle)
     assert (await site.ended(handle)).count("10.7.0.2/24") == 2
+
+
+async def test_a_container_that_runs_keeps_its_network_when_somebody_ends_its_holder(site: Site) -> None:
+    handle = await site.make(
+        "sh", "-c", "until ip route get 10.7.0.1 && [ -e /go ]; do sleep 0.1; done >/dev/null; ip -o addr"
+    )
+    await site.containers.start(handle)
+    (holder,) = [name for name in site.named() if name.endswith("-net")]
+    docker_engine.call("DELETE", f"/containers/{holder}", force="1")
+    await site.containers.list()
+    await asyncio.sleep(2)  # longer than the daemon's look at what has ended
+    await site.containers.list()
+    exec_id = await site.runtime.streams.exec_create(handle, ExecRequest(["touch", "/go"]))
+    async with site.runtime.streams.exec_start(exec_id) as session:
+        assert await session.read() is None
+    assert "10.7.0.2/24" in await site.ended(handle)
 
 
 async def test_nothing_is_left_of_a_container_that_is_removed_and_holders_are_nobodys_containers(site: Site) -> None:

@@ -177,6 +177,8 @@ class Mover:
             resume=resume,
             addresses=kept_claims(place),
             attachments=place.attachments,
+            networks_done=place.networks_done,
+            networks_refused=place.networks_refused,
         )
         given_back = set(place.addresses) - set(told.addresses)
         ops: Sequence[Op] = (

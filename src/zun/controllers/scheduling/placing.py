@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a plan into a decision: the place, the node's inbox, sealed files and address claims; or the failure that people see."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -14,6 +14,7 @@ from zun.controllers.scheduling.planner import NoPlace, Placement, Planner
 from zun.controllers.scheduling.pools import claims_of
 from zun.controllers.scheduling.requests import Request, request_of
 from zun.controllers.scheduling.staging import hand_over
+from zun.model.attachments import Attachment
 from zun.model.errors import Conflict
 from zun.model.inbox import inbox_of
 from zun.model.moving import Resume
@@ -119,7 +120,7 @@ class Placer:
             *undecided.unchanged(),
             unchanged(keys.node(facts.name), facts.record_revision),
             *(absent(key) for key in plan.addresses if key not in had),
-            *networks_unchanged(plan, cluster),
+            *networks_unchanged(plan.attachments or (), cluster),
             *terms.compares,
         ]
         ops: list[Op] = [
@@ -164,6 +165,8 @@ class Placer:
             resume=before.resume if before is not None else None,
             addresses=kept_claims(before),
             attachments=before.attachments if before is not None else None,
+            networks_done=before.networks_done if before is not None else 0,
+            networks_refused=before.networks_refused if before is not None else {},
         )
         put = Put(keys.place(record.uuid), codec.encode(place, over=undecided.raw))
         return Decision(
@@ -191,6 +194,8 @@ class Placer:
             resize_done=max((intent.n for intent in record.intents if intent.verb is Verb.RESIZE), default=0),
             addresses=list(plan.addresses),
             attachments=plan.attachments,
+            networks_done=before.networks_done if before is not None else 0,
+            networks_refused=before.networks_refused if before is not None else {},
             why=plan.why,
             resume=resume,
             heal_delay_seconds=self._heal_delay,
@@ -198,9 +203,9 @@ class Placer:
         )
 
 
-def networks_unchanged(plan: Placement, cluster: Cluster) -> list[Compare]:
+def networks_unchanged(attachments: Iterable[Attachment], cluster: Cluster) -> list[Compare]:
     """The conditions that nobody began to remove a network on which an address is given out."""
-    networks = {one.network for one in plan.attachments or ()}
+    networks = {one.network for one in attachments}
     return [unchanged(*cluster.networks.revision(network)) for network in sorted(networks)]
 
 

@@ -10,7 +10,7 @@ from hashlib import blake2b
 import msgspec
 
 from zun.controllers.scheduling.requests import Request
-from zun.model.attachments import Attachment, InterfaceAddress
+from zun.model.attachments import Attachment, InterfaceAddress, Port
 from zun.model.container import NetRequest
 from zun.model.networks import NetworkRecord, Subnet, default_network
 from zun.store import keys
@@ -79,6 +79,19 @@ class Wanted(msgspec.Struct, frozen=True):
     known: Known
     kept: Attachment | None = None
 
+    def fixed(self) -> list[str]:
+        """The addresses that were asked for, in their short form."""
+        return [addr for version in self.known.pools if (addr := _fixed(self.net, version)) is not None]
+
+    def has_room(self) -> bool:
+        """Whether there is an address of each version for it. Whether a fixed one is free is not asked here."""
+        if self.kept is not None:
+            return True
+        return all(
+            _fixed(self.net, version) is not None or pool.peek() is not None
+            for version, pool in self.known.pools.items()
+        )
+
 
 class Pools:
     """All networks by id."""
@@ -139,22 +152,30 @@ class Pools:
         kept = {one.network: one for one in request.kept or ()}
         found = []
         for net in nets:
-            known = self._known.get(net.id)
-            if known is None or not known.record.is_for(request.project_id):
+            one = self.offered(net, request.project_id, kept.get(net.id))
+            if one is None:
                 return None
-            if known.record.closing and net.id not in kept:
-                return None
-            found.append(Wanted(net, known, kept.get(net.id)))
+            found.append(one)
         return found
+
+    def offered(self, net: NetRequest, project_id: str, kept: Attachment | None = None) -> Wanted | None:
+        """An interface on one network; None when that is not there for the project. Who is on one that is being removed stays."""
+        known = self._known.get(net.id)
+        if known is None or not known.record.is_for(project_id) or (known.record.closing and kept is None):
+            return None
+        return Wanted(net, known, kept)
 
     def has_room(self, request: Request) -> bool:
         """Whether each network has an address for it. Whether a fixed one is free is not asked here."""
         wanted = self.wanted(request)
-        return wanted is not None and all(_has_room(one) for one in wanted)
+        return wanted is not None and all(one.has_room() for one in wanted)
 
     def grant(self, request: Request) -> list[Attachment]:
         """The interfaces of a container, with addresses. Nothing is counted yet; `has_room` was asked before."""
-        return [one.kept or attachment(one, f"eth{number}") for number, one in enumerate(self.wanted(request) or ())]
+        return [
+            one.kept or attachment(one, f"eth{number}", request.exposed)
+            for number, one in enumerate(self.wanted(request) or ())
+        ]
 
     def _pool(self, key: str) -> tuple[Pool | None, str]:
         network, _, addr = key.removeprefix(keys.ADDRESSES).partition("/")
@@ -164,7 +185,7 @@ class Pools:
         return known.pools.get(6 if ":" in addr else 4), addr
 
 
-def attachment(wanted: Wanted, ifname: str) -> Attachment:
+def attachment(wanted: Wanted, ifname: str, exposed: tuple[Port, ...] | None) -> Attachment:
     """An interface with an address of each version that the network has: the fixed one, or the next that is free."""
     record, pools = wanted.known.record, wanted.known.pools
     addresses = []
@@ -178,21 +199,13 @@ def attachment(wanted: Wanted, ifname: str) -> Attachment:
         mac=_mac(addresses[0].addr),
         addresses=tuple(addresses),
         mtu=record.mtu,
+        exposed=exposed,
     )
 
 
 def claims_of(attachments: list[Attachment]) -> list[str]:
     """The keys that give their addresses to one container only."""
     return [keys.address(one.network, address.addr) for one in attachments for address in one.addresses]
-
-
-def _has_room(wanted: Wanted) -> bool:
-    if wanted.kept is not None:
-        return True
-    return all(
-        _fixed(wanted.net, version) is not None or pool.peek() is not None
-        for version, pool in wanted.known.pools.items()
-    )
 
 
 def _fixed(net: NetRequest, version: int) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from zun.drivers.runtime.types import Capability
-from zun.model.attachments import Attachment
+from zun.model.attachments import Attachment, Port
 from zun.model.container import ContainerSpec, NetRequest
 from zun.model.records import Claim, ContainerRecord, Place
 from zun.model.resources import DEDICATED, millicpus
@@ -22,7 +22,7 @@ _LOCAL = f"{LOCAL_DOMAIN}/"
 class Request(msgspec.Struct, frozen=True):
     """One container's demands. `dedicated` is a number of whole cpus (0: it shares); `secrets` tells that files or a login
     must be sealed for the node; `local_image` is an image that only lies on the node where it was committed; `leaves` is the node it must not
-    be placed on since it leaves that. `kept` are interfaces that it has already, with addresses on networks of the control plane; None: it has none such."""
+    be placed on since it leaves that. `exposed` are the only ports that are open on networks of the service (None: all). `kept` are interfaces that it has already, with addresses on networks of the control plane; None: it has none such."""
 
     uuid: str
     millicpus: int
@@ -39,6 +39,7 @@ class Request(msgspec.Struct, frozen=True):
     local_image: str | None = None
     leaves: str | None = None
     project_id: str = ""
+    exposed: tuple[Port, ...] | None = None
     kept: tuple[Attachment, ...] | None = None
 
     def claim(self, cpus: tuple[int, ...] = ()) -> Claim:
@@ -79,8 +80,17 @@ def request_of(
         local_image=source.reference if source is not None and source.reference.startswith(_LOCAL) else None,
         leaves=leaves,
         project_id=record.project_id,
+        exposed=exposed_of(spec),
         kept=_kept(place),
     )
+
+
+def exposed_of(spec: ContainerSpec) -> tuple[Port, ...] | None:
+    """The ports that are open for others on its networks, when it exposes any; else all are."""
+    if not spec.exposed_ports:
+        return None
+    pieces = (port.partition("/") for port in spec.exposed_ports)
+    return tuple(Port(int(number), "udp" if protocol == "udp" else "tcp") for number, _, protocol in pieces)
 
 
 def _kept(place: Place | None) -> tuple[Attachment, ...] | None:

@@ -25,6 +25,9 @@ class Networks(Protocol):
     async def prepare(self, sandbox: SandboxNetwork) -> None:
         """What a sandbox is plugged into before its first process starts. To be called before it is made; what was said last counts."""
 
+    async def prepared(self, key: str) -> SandboxNetwork:
+        """What a sandbox is plugged into, or will be when it starts. Raises `NotFound` when it was not prepared."""
+
     async def attach(self, key: str, attachment: Attachment) -> None:
         """Plug it into one more network: at once when it runs, else when it starts. When it cannot be done, nothing has changed."""
 

@@ -60,6 +60,16 @@ class NetworkContract:
         await site.networks.attach(key, second)
         assert await site.plugged(key) == _told(first, second)
 
+    async def test_what_it_is_plugged_into_can_be_asked(self, site: Site) -> None:
+        first, second = site.attachment("eth0", 0, 1), site.attachment("eth1", 1, 1)
+        key = await _started(site, first)
+        assert (await site.networks.prepared(key)).attachments == (first,)
+        await site.networks.attach(key, second)
+        await site.networks.detach(key, first.network)
+        assert (await site.networks.prepared(key)).attachments == (second,)
+        with pytest.raises(NotFound):
+            await site.networks.prepared(site.key())
+
     async def test_a_network_is_attached_once(self, site: Site) -> None:
         first = site.attachment("eth0", 0, 1)
         key = await _started(site, first)

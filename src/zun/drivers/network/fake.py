@@ -25,6 +25,10 @@ class FakeNetworks:
         check_sandbox(sandbox)
         self.sandboxes[sandbox.key] = sandbox
 
+    async def prepared(self, key: str) -> SandboxNetwork:
+        """What is remembered."""
+        return self._known(key)
+
     async def plug(self, key: str, container_id: str, netns: str) -> None:  # noqa: ARG002
         """It runs."""
         self._fail()

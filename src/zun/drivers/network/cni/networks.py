@@ -34,6 +34,10 @@ class CniNetworks:
         check_sandbox(sandbox)
         await self._write(sandbox)
 
+    async def prepared(self, key: str) -> SandboxNetwork:
+        """As it is written down."""
+        return await asyncio.to_thread(self._spool.read, key)
+
     async def plug(self, key: str, container_id: str, netns: str) -> None:
         """For engines that run no plugins: what the plugin would have asked for."""
         await self._daemon.plug(Found(key, container_id, netns))

@@ -38,6 +38,10 @@ class EngineNetworks:
         """The engine is told when it makes the container."""
         self._sandboxes[sandbox.key] = sandbox
 
+    async def prepared(self, key: str) -> SandboxNetwork:
+        """As the engine was told, or had it done."""
+        return self._known(key)
+
     async def attach(self, key: str, attachment: Attachment) -> None:
         """Have the engine do it; a container that does not run is plugged in, too."""
         known = self._known(key)

@@ -7,7 +7,7 @@ done so is told in docs/decisions/0058-a-holder-has-the-network-on-docker.md.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
 from zun.drivers.runtime import labels
@@ -19,6 +19,8 @@ from zun.model.attachments import sandbox_key
 from zun.model.errors import Conflict, NotFound, Unavailable, ZunError
 
 _log = logging.getLogger(__name__)
+_RUNNING = "running"
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Holders:
@@ -53,16 +55,35 @@ class Holders:
             await self._remove(name)
 
     async def sweep(self, listed: Iterable[Mapping[str, Any]]) -> None:
-        """Holders whose container is gone are gone; `listed` is what the engine lists of this owner."""
+        """Holders whose container is gone are gone, and a container that lost its holder while it runs is plugged in without.
+
+        `listed` is what the engine lists of this owner.
+        """
         listed = list(listed)
-        owners = {_holds(one, labels.UUID) for one in listed}
-        for one in listed:
-            holds = _holds(one, labels.HOLDS)
-            if holds[0] and holds not in owners:
-                try:
-                    await self._remove(one["Id"])
-                except ZunError as error:
-                    _log.warning("a container's network is left behind for now: %s", error.message)
+        containers = {_holds(one, labels.UUID): one for one in listed}
+        holders = {_holds(one, labels.HOLDS): one for one in listed if _holds(one, labels.HOLDS)[0]}
+        for holds, holder in holders.items():
+            if holds not in containers:
+                await self._trying(self._remove(holder["Id"]))
+        for which, container in containers.items():
+            joins = wording.joined(container)
+            if joins and container["State"] == _RUNNING and holders.get(which, _NOTHING).get("State") != _RUNNING:
+                _log.warning("somebody ended %s; its container keeps its network by itself until it ends", joins)
+                await self._trying(self._plug_without(container["Id"], sandbox_key(which[0], int(which[1]))))
+
+    async def _plug_without(self, container_id: str, key: str) -> None:
+        """The namespace lives on with the container's own process."""
+        told = await self._engine.call("GET", f"containers/{container_id}/json", "show the container")
+        if self._plugger is not None and told["State"]["Pid"]:
+            await self._plugger.plug(key, container_id, f"/proc/{told['State']['Pid']}/ns/net")
+
+    @staticmethod
+    async def _trying(work: Awaitable[None]) -> None:
+        """What fails is done at the next look."""
+        try:
+            await work
+        except ZunError as error:
+            _log.warning("the network of a container is seen to later: %s", error.message)
 
     async def _running(self, name: str, told: Mapping[str, Any]) -> dict[str, Any]:
         """The holder as it runs."""
