@@ -22,6 +22,16 @@ _LONGEST_PREFIX = {4: 30, 6: 126}
 _SHORTEST_PREFIX = {4: 16, 6: 48}
 
 
+class NetworkInfo(msgspec.Struct, omit_defaults=True, frozen=True):
+    """A network that a node's engine has. `fixed_addresses`: whether an address may be asked for."""
+
+    id: str
+    name: str
+    driver: str = ""
+    subnets: list[str] = []
+    fixed_addresses: bool = False
+
+
 class AddressRange(msgspec.Struct, frozen=True):
     """Addresses that containers get when they ask for none: from `start` to `end`, both included."""
 

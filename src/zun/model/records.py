@@ -13,7 +13,10 @@ import msgspec
 from zun.model.attachments import Attachment
 from zun.model.container import ContainerSpec
 from zun.model.moving import Leaving, Resume
+from zun.model.networks import NetworkInfo as NetworkInfo  # noqa: PLC0414 - a part of these records, wherever it is declared
 from zun.model.parts import NetRequest
+from zun.model.quota import Limits as Limits  # noqa: PLC0414 - likewise
+from zun.model.quota import Usage as Usage  # noqa: PLC0414 - likewise
 
 MAX_PENDING_INTENTS = 16
 """More intents than this may not wait for a node; the next is refused with 409."""
@@ -263,16 +266,6 @@ class ActionResult(msgspec.Struct, omit_defaults=True):
     v: int = 1
 
 
-class NetworkInfo(msgspec.Struct, omit_defaults=True, frozen=True):
-    """A network that a node's engine has. `fixed_addresses`: whether an address may be asked for."""
-
-    id: str
-    name: str
-    driver: str = ""
-    subnets: list[str] = []
-    fixed_addresses: bool = False
-
-
 class NodeInfo(msgspec.Struct, omit_defaults=True):
     """A node's own account of itself (`v/out/<node>/info`), rewritten about every minute and when it changes.
 
@@ -377,26 +370,6 @@ class ImageObservation(msgspec.Struct, omit_defaults=True):
     error: str = ""
     progress: str = ""
     at: Instant = 0.0
-    v: int = 1
-
-
-class Usage(msgspec.Struct, omit_defaults=True, frozen=True):
-    """What a project uses (`v/q/<project>`)."""
-
-    containers: int = 0
-    millicpus: int = 0
-    memory: int = 0  # MiB
-    disk: int = 0  # GiB
-    v: int = 1
-
-
-class Limits(msgspec.Struct, omit_defaults=True, frozen=True):
-    """Limits that were set (`v/limit/…`); None: not set here, −1: unlimited. `cpu` in cores."""
-
-    containers: int | None = None
-    cpu: int | None = None
-    memory: int | None = None  # MiB
-    disk: int | None = None  # GiB
     v: int = 1
 
 
