@@ -20,6 +20,11 @@ def owned(wished: Mapping[str, str], *, owner: str, uuid: str, generation: int, 
     return kept | {OWNER: owner, UUID: uuid, GENERATION: str(generation), PROJECT: project_id}
 
 
+def is_holder(found: Mapping[str, str] | None) -> bool:
+    """Whether these are a holder's labels. A container has a uuid from us, whatever labels its image brings along."""
+    return bool(found and found.get(HOLDS) and not found.get(UUID))
+
+
 def erased() -> str:
     """The change to a committed image that keeps our labels from living on in it."""
     return "LABEL " + " ".join(f'{name}=""' for name in (OWNER, UUID, GENERATION, PROJECT, HOSTNAME, ADDRESSES, PORTS))

@@ -76,7 +76,7 @@ class DockerContainers:
             looks = [
                 group.create_task(look(summary["Id"]))
                 for summary in summaries
-                if labels.HOLDS not in (summary.get("Labels") or {})
+                if not labels.is_holder(summary.get("Labels"))
             ]
         return [found for task in looks if (found := task.result()) is not None]
 

@@ -61,7 +61,7 @@ class Holders:
         """
         listed = list(listed)
         containers = {_holds(one, labels.UUID): one for one in listed}
-        holders = {_holds(one, labels.HOLDS): one for one in listed if _holds(one, labels.HOLDS)[0]}
+        holders = {_holds(one, labels.HOLDS): one for one in listed if labels.is_holder(one.get("Labels"))}
         for holds, holder in holders.items():
             if holds not in containers:
                 await self._trying(self._remove(holder["Id"]))
@@ -109,7 +109,7 @@ class Holders:
         except NotFound:
             return None
         held = found["Config"].get("Labels") or {}
-        if held.get(labels.OWNER) != self._owner or labels.HOLDS not in held:
+        if held.get(labels.OWNER) != self._owner or not labels.is_holder(held):
             raise Conflict(f"The engine has another container of the name {name}; remove or rename that one.")
         return found
 

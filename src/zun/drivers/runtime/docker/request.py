@@ -18,6 +18,7 @@ _LOG_FILES = 2
 _UNLIMITED = -1
 _ID_PREFIX = "sha256:"
 _JOINS = "container:"
+_HOLDER = "-net"
 _HOLDER_PROCESSES = 16
 _FORBIDDEN_NETWORKS = frozenset({"host", "none"})
 
@@ -69,13 +70,13 @@ def create_body(request: ContainerRequest, *, owner: str, options: DockerOptions
 
 def holder_name(uuid: str, generation: int) -> str:
     """The name of what holds a container's network."""
-    return f"{name(uuid, generation)}-net"
+    return f"{name(uuid, generation)}{_HOLDER}"
 
 
 def joined(told: Mapping[str, Any]) -> str:
     """The name of the holder that an inspected container joins; "" when its network is its own."""
     mode = (told.get("HostConfig") or {}).get("NetworkMode") or ""
-    return mode.removeprefix(_JOINS) if mode.startswith(_JOINS) else ""
+    return mode.removeprefix(_JOINS) if mode.startswith(_JOINS) and mode.endswith(_HOLDER) else ""
 
 
 def holder_body(told: Mapping[str, Any], options: DockerOptions) -> dict[str, Any]:
@@ -125,15 +126,14 @@ def _network_mode(request: ContainerRequest) -> str:
 
 
 def _for_holder(request: ContainerRequest) -> dict[str, str]:
-    """What the engine takes of nobody that joins a network; the holder is told it."""
+    """What the engine takes of nobody that joins a network; the holder is told it. Also what is empty, lest the image's labels tell it."""
     if not request.unplugged:
         return {}
-    told = {
+    return {
         labels.HOSTNAME: request.hostname or "",
         labels.ADDRESSES: ",".join(request.addresses),
         labels.PORTS: ",".join(request.exposed_ports),
     }
-    return {label: text for label, text in told.items() if text}
 
 
 def limits(cpu: float | None, memory_mib: int | None, cpuset: str | None, swap: Swap) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from zun.drivers.runtime import labels
+from zun.drivers.runtime.docker.request import joined
 from zun.drivers.runtime.types import ImageInfo, RuntimeEvent, RuntimeEventKind, Seen
 from zun.model.records import Address, SeenState
 
@@ -120,7 +121,7 @@ def _addresses(networks: dict[str, dict[str, Any]]) -> tuple[Address, ...]:
 
 def _exposed(told: dict[str, Any]) -> list[str]:
     """The image's ports, and those that were asked for."""
-    asked = (told["Config"].get("Labels") or {}).get(labels.PORTS, "")
+    asked = (told["Config"].get("Labels") or {}).get(labels.PORTS, "") if joined(told) else ""
     return [*(told["Config"].get("ExposedPorts") or {}), *filter(None, asked.split(","))]
 
 
