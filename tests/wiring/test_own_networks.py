@@ -136,3 +136,37 @@ def test_from_a_network_to_containers_that_reach_each_other_and_back(house: Hous
     eventually(lambda: json.loads(house.zunctl("ps", "-a", "-o", "json")) == [], "they are gone")
     house.zunctl("network", "delete", "lab", "small", "third")
     assert json.loads(house.zunctl("network", "list", "-o", "json")) == []
+
+
+def test_a_crash_in_the_middle_of_several_starts_loses_and_doubles_nothing(house: House) -> None:
+    house.zunctl("network", "create", "lab", "--subnet", "10.71.0.0/24")
+    names = [f"c{number}" for number in range(5)]
+    environment = os.environ | {"ZUN_STATE_DIR": str(house.state)}
+    quiet = subprocess.DEVNULL
+    asking = [
+        subprocess.Popen(
+            house.namespace.command(ZUNCTL, "run", "-d", "--name", name, IMAGE, "sleep", "1000"),
+            env=environment,
+            stdin=quiet,
+            stdout=quiet,
+            stderr=quiet,
+        )
+        for name in names
+    ]
+    eventually(lambda: len(json.loads(house.zunctl("ps", "-a", "-o", "json"))) == len(names), "all are accepted")
+    house.end(signal.SIGKILL)
+    for process in asking:
+        process.kill()
+        process.wait(timeout=60)
+    house.start()
+    for name in names:
+        eventually(lambda name=name: house.show(name)["status"] == "Running", f"{name} runs")  # type: ignore[misc]
+    given_out = [house.addresses(name) for name in names]
+    assert all(len(one) == 1 for one in given_out)
+    assert len(set.union(*given_out)) == len(names)
+    for name, addresses in zip(names, given_out, strict=True):
+        assert f"{addresses.pop()}/24" in house.zunctl("exec", name, "ip", "addr")
+    for name in names:
+        house.zunctl("rm", "-f", name)
+    eventually(lambda: house.left() == [], "nothing is left")
+    house.zunctl("network", "delete", "lab")

@@ -146,7 +146,7 @@ async def test_what_holds_the_network_is_made_anew_when_somebody_removed_it(site
 
 async def test_a_container_that_runs_keeps_its_network_when_somebody_ends_its_holder(site: Site) -> None:
     handle = await site.make(
-        "sh", "-c", "until ip route get 10.7.0.1 && [ -e /go ]; do sleep 0.1; done >/dev/null; ip -o addr"
+        "sh", "-c", "until ip route get 10.7.0.1 && [ -e /go ]; do sleep 0.1; done >/dev/null 2>&1; ip -o addr"
     )
     await site.containers.start(handle)
     (holder,) = [name for name in site.named() if name.endswith("-net")]
