@@ -209,6 +209,7 @@ async def test_attaching_and_detaching_wait_for_the_leader(api: ApiWorld) -> Non
 async def test_networks_that_cannot_be_attached_are_refused(api: ApiWorld) -> None:
     await capable(api)
     first = await made(api)
+    api.clock.advance(1)
     await made(api, name="second", subnets=[{"cidr": "10.78.0.0/24"}])
     await made(api, name="theirs", subnets=[{"cidr": "10.79.0.0/24"}], shared=False, project_id="p2")
     url = f"{C}/{await placed_on(api, first)}/network_attach"
