@@ -6,6 +6,8 @@ from agent_records import C1, inbox, intent, run_intents, uuid_of
 from agent_world import World
 
 from support.network_machine import network_attachment
+from support.records import node_info
+from zun.agent.plugs import Plugs
 from zun.drivers.network.fake import FakeNetworks
 from zun.model.attachments import SandboxNetwork, sandbox_key
 from zun.model.errors import Unavailable
@@ -34,6 +36,12 @@ async def test_a_node_says_what_it_plugs_into(world: World) -> None:
     info = codec.decode(NodeInfo, stored.value)
     assert CNI in info.capabilities
     assert info.networks == []
+
+
+async def test_a_node_does_not_offer_what_it_would_not_plug_in() -> None:
+    info = node_info(capabilities=["capsules", "exec"])
+    assert "capsules" not in Plugs(FakeNetworks()).described(info).capabilities
+    assert Plugs(None).described(info) == info
 
 
 async def test_the_interfaces_are_known_before_the_container_is_made_and_gone_after_it(world: World) -> None:

@@ -18,6 +18,9 @@ from zun.model.records import Inbox, NodeInfo
 
 _log = logging.getLogger(__name__)
 
+_NOT_PLUGGED = frozenset({"capsules"})
+"""Capabilities that an engine may have, and that a node does not offer as long as what they make is not plugged in here."""
+
 
 class Plugs:
     """Who plugs in, as far as containers are concerned. `networks` None: the engine does."""
@@ -29,7 +32,7 @@ class Plugs:
         """The node's account of itself, with what its containers are plugged into."""
         if self._networks is None:
             return info
-        capabilities = sorted({*info.capabilities, CNI, Capability.NETWORKS.value})
+        capabilities = sorted({*info.capabilities, CNI, Capability.NETWORKS.value} - _NOT_PLUGGED)
         return msgspec.structs.replace(info, capabilities=capabilities, networks=[])
 
     async def prepare(self, wanted: Inbox) -> None:
