@@ -8,7 +8,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from support.network_machine import network_attachment
 from zun.cni.firewall import ruleset
@@ -100,6 +100,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(steps=STEPS)
 async def test_after_any_changes_the_kernel_has_what_the_sandboxes_need_and_no_more(
     steps: list[tuple[str, int, set[int]]],

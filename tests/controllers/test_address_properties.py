@@ -112,6 +112,7 @@ async def remove(world: World, uuid: str) -> None:
         await world.sees(uuid, SeenState.GONE)
 
 
+@settings(deadline=None)
 @given(steps=st.lists(st.tuples(st.booleans(), st.integers(0, 8)), max_size=60))
 def test_a_pool_gives_out_whatever_is_free_and_nothing_else(steps: list[tuple[bool, int]]) -> None:
     ranges = [AddressRange("10.6.0.2", "10.6.0.4"), AddressRange("10.6.0.9", "10.6.0.11")]
