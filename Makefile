@@ -23,13 +23,13 @@ cluster: ## Bring up a cluster on this machine: etcd, API, controllers and nodes
 cluster-stop: ## Remove the cluster with its containers and its state
 	@scripts/cluster down
 
-test: ## Run the tests: sets up Docker, containerd, the local images, etcd, Keystone and the clients, 15 minutes at most
-	@scripts/test --at-once 2 etcd fast docker containerd compat crash keystone
+test: ## Run the tests: sets up Docker, containerd, the local images, etcd, networks, Keystone and the clients, 15 minutes at most
+	@scripts/test --at-once 2 etcd fast docker containerd network compat crash keystone
 
 test-scenarios: ## Run what happens on many machines: a cluster whose parts are killed, a fleet of a thousand nodes
 	@scripts/test cluster fleet
 
-test-fast: ## Run the tests that need no Docker, etcd, Keystone or foreign client
+test-fast: ## Run the tests that need no Docker, etcd, network, Keystone or foreign client
 	@scripts/test fast
 
 lint: ## Check style, types, layers and sizes
@@ -45,7 +45,7 @@ format: ## Put the source into the house's format
 	@.venv/bin/ruff check --fix . $(PYTHON_SCRIPTS) && .venv/bin/ruff format . $(PYTHON_SCRIPTS)
 
 bench: ## Measure, print a table and write docs/benchmarks.md
-	@scripts/setup-venv && scripts/ensure-docker && scripts/build-image && scripts/ensure-etcd && scripts/ensure-containerd --programs
+	@scripts/setup-venv && scripts/ensure-docker && scripts/build-image && scripts/ensure-etcd && scripts/ensure-containerd --programs && scripts/ensure-network
 	@.venv/bin/python -m benchmarks
 
 bench-fleet: ## Measure a fleet of 5,000 simulated nodes with 100,000 containers and write docs/benchmarks-fleet.md

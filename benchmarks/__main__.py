@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import cli_start, create, etcd, idle, others, pods, posts, report, streams
+from benchmarks import cli_start, create, etcd, idle, networks, networks_docker, others, pods, posts, report, streams
 from benchmarks.rows import Part
 
 PARTS: dict[str, Callable[[Path], Part]] = {
@@ -26,6 +26,8 @@ PARTS: dict[str, Callable[[Path], Part]] = {
     "streams": lambda bytecode: _asyncio(streams.run(bytecode)),
     "view-memory": others.view_memory,
     "cli": cli_start.run,
+    "networks": networks.run,
+    "networks-docker": lambda bytecode: _asyncio(networks_docker.run(bytecode)),
 }
 
 

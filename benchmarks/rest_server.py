@@ -35,6 +35,7 @@ from zun.services.images import ImageService
 from zun.services.limits import LimitService
 from zun.services.live import LiveService
 from zun.services.live_options import LiveOptions
+from zun.services.networks import NetworkService
 from zun.services.nodelive_fake import FakeDirectory
 from zun.services.nodes import NodeService
 from zun.services.optimistic import OptimisticWriter
@@ -146,6 +147,7 @@ async def zun(directory: Path) -> None:
         images=ImageService(view, policy, writer, clock),
         registries=RegistryService(view, policy, writer, key, clock),
         limits=LimitService(view, policy, writer, defaults),
+        networks=NetworkService(store, view, policy, writer, clock),
     )
     app = application(services, Around(identity, view, clock, ApiOptions()), ContainerOptions())
     rate = [0.0]

@@ -20,10 +20,12 @@ from oslo_config import types as oslo_types
 from zun.agent.options import AgentOptions
 from zun.api.options import ApiOptions
 from zun.api.streams.options import StreamOptions
+from zun.cni.options import CniOptions
 from zun.controllers.options import ControllerOptions
 from zun.controllers.scheduling.options import SchedulerOptions
 from zun.drivers.identity.keystone.options import KeystoneOptions
 from zun.drivers.identity.options import IdentityOptions
+from zun.drivers.network.options import NetworkOptions
 from zun.drivers.runtime.cri.options import CriOptions
 from zun.drivers.runtime.docker.options import DockerOptions
 from zun.gate.options import GateOptions
@@ -79,6 +81,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     runtime: RuntimeOptions = RuntimeOptions()
     docker: DockerOptions = DockerOptions()
     cri: CriOptions = CriOptions()
+    network: NetworkOptions = NetworkOptions()
+    cni: CniOptions = CniOptions()
     policy: PolicyOptions = PolicyOptions()
     identity: IdentityOptions = IdentityOptions()
     keystone_authtoken: KeystoneOptions = KeystoneOptions()

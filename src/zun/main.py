@@ -11,7 +11,7 @@ from typing import Any
 
 from zun import __version__
 from zun.base.addresses import address
-from zun.commands import authorities, etcd, keystone
+from zun.commands import authorities, cni, etcd, keystone
 from zun.model.errors import Invalid, ZunError
 
 
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     authorities.add(commands, _state_dir)
     etcd.add(commands, _common)
     keystone.add(commands, _common)
+    cni.add(commands, lambda parser: _common(parser, state_dir="zun-node"))
     return parser
 
 
@@ -116,6 +117,10 @@ def _add_roles(commands: Any) -> None:
     )
     watchdog.add_argument("--state-dir", type=Path, default=default_state_dir(), help="default: %(default)s")
     watchdog.set_defaults(run=_watch)
+
+    daemon = commands.add_parser("cni-daemon", help="plug this node's sandboxes into networks, in a process of its own")
+    _common(daemon, state_dir="zun-node")
+    daemon.set_defaults(run=_run_role, role="cni_daemon")
 
 
 def _listens(parser: argparse.ArgumentParser) -> None:

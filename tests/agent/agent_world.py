@@ -14,6 +14,7 @@ from zun.agent.agent import Agent
 from zun.agent.identity import load_identity
 from zun.agent.options import AgentOptions
 from zun.base.sealing import NodeKey, seal
+from zun.drivers.network.base import Networks
 from zun.drivers.runtime.fake import FakeEngine, FakeRuntime
 from zun.drivers.runtime.fake.container import FakeContainer
 from zun.model.records import ActionResult, ImageObservation, ImageWish, Inbox, Intent, Observation, SeenState
@@ -40,6 +41,7 @@ class World:
         self.boot_id = "boot-1"
         self.options = AgentOptions()
         self.crashes: Crashes | None = None
+        self.networks: Networks | None = None
         self.agent: Agent | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -49,6 +51,7 @@ class World:
         link = StoreNodeLink(self.store, NODE, self.clock)
         return Agent(
             runtime=self.runtime if self.crashes is None else self.crashes.around(self.runtime),
+            networks=self.networks,
             link=link if self.crashes is None else self.crashes.around(link),
             key=self.key,
             identity=load_identity(self.state_dir),

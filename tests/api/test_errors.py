@@ -54,7 +54,7 @@ async def test_an_identity_service_that_is_away_is_503(api: ApiWorld) -> None:
         ("PUT", "/v1/containers/x", "DELETE, GET, PATCH"),
         ("GET", "/v1/containers/x/start", "POST"),
         ("POST", "/v1/containers/x/logs", "GET"),
-        ("GET", "/v1/networks", "POST"),
+        ("PUT", "/v1/networks", "GET, POST"),
         ("GET", "/v1/services/1", None),
     ],
 )

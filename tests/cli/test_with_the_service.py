@@ -221,6 +221,26 @@ def test_a_registry_has_a_whole_life(service: Service) -> None:
     assert service.run("registry", "show", "corp").code == 4
 
 
+def test_a_network_has_a_whole_life(service: Service) -> None:
+    lab = ("--subnet", "10.30.0.0/24", "--subnet", "fd00:30::/64", "--shared")
+    assert service.run("network", "create", "lab", *lab).code == 0
+    small = ("--subnet", "10.31.0.0/24", "--range", "10.31.0.50-10.31.0.99", "--gateway", "none", "--mtu", "1400")
+    made = service.run("network", "create", "small", *small)
+    assert made.code == 0, made.err
+    assert "gateway none, gives out 10.31.0.50-10.31.0.99" in made.out
+    assert [line.split()[0] for line in service.run("network", "list").out.splitlines()[1:]] == ["lab", "small"]
+    assert "10.30.0.1" in service.run("network", "show", "lab").out
+    taken = service.run("network", "create", "lab", "--subnet", "10.32.0.0/24")
+    assert taken.code != 0
+    assert "already" in taken.err
+    assert service.run("network", "delete", "lab", "small").out == "lab\nsmall\n"
+    assert service.run("network", "show", "lab").code == 4
+
+
+def test_the_networks_of_a_container_are_listed(service: Service, box: str) -> None:
+    assert "bridge" in service.run("network", "list", box).out
+
+
 def test_quotas_can_be_set_and_unset(service: Service) -> None:
     assert "7" in service.run("quota", "set", "p7", "--containers", "7").out
     assert "7" in service.run("quota", "show", "p7").out

@@ -250,5 +250,6 @@ def test_what_a_spec_asks_for_is_read_completely() -> None:
         capabilities=frozenset({"privileged", "volumes", "cpuset", "health", "networks"}),
         nets=(NetRequest("lab"),),
         secrets=True,
+        project_id="p1",
     )
     assert request_of(record(spec=spec(mounts=[Mount("/f", file=0)]))).capabilities == frozenset()

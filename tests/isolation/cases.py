@@ -31,6 +31,9 @@ class Whose(Enum):
     REGISTRY = auto()
     """A registry of a project, named in the path."""
 
+    NETWORK = auto()
+    """A network that is for one project, named in the path."""
+
     PROJECT = auto()
     """A project itself, named in the path."""
 
@@ -122,7 +125,9 @@ CASES: dict[str, Case] = {
     "node_token_revoke": Case(Whose.CLOUD),
     "node_join": Case(Whose.PUBLIC, body={"id": "x", "body": "", "mac": ""}),
     "availability_zone_list": Case(Whose.OWN),
-    "network_create": Case(Whose.CLOUD, body={"neutron_net_id": "x"}),
+    "network_list": Case(Whose.OWN),
+    "network_show": Case(Whose.NETWORK),
+    "network_create": Case(Whose.CLOUD, body={"name": "taken-over", "subnets": [{"cidr": "10.250.0.0/24"}]}),
     "network_delete": Case(Whose.CLOUD),
     "capsule_list": Case(Whose.MISSING),
     "capsule_create": Case(Whose.MISSING, body={"template": {}}),

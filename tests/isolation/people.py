@@ -52,6 +52,14 @@ class Somebody:
         eventually(lambda: self.get(path)["status"] == "Running", "the container runs")
         return dict(self.get(path))
 
+    def makes_network(self, project_id: str) -> dict[str, Any]:
+        """A network for one project, made by an administrator."""
+        number = next(_NUMBERS)
+        new = {"name": f"secret-{number}", "subnets": [{"cidr": f"10.200.{number}.0/24"}], "project_id": project_id}
+        reply = self.ask("POST", "/v1/networks", json=new)
+        assert reply.status_code == 200, reply.text
+        return dict(reply.json())
+
     def makes_registry(self) -> dict[str, Any]:
         """A registry with a login."""
         registry = {"name": f"secret-{next(_NUMBERS)}", "domain": "r.example", "username": "u", "password": "hidden"}

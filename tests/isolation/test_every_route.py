@@ -15,7 +15,7 @@ from isolation.people import NO_UUID, People, Reply, Somebody, ask_for
 from zun.api.routing import Route
 
 ROUTES = routes()
-THINGS = (Whose.CONTAINER, Whose.REGISTRY)
+THINGS = (Whose.CONTAINER, Whose.REGISTRY, Whose.NETWORK)
 NO_NAME = "no-such-thing"
 
 
@@ -25,9 +25,13 @@ def of(*whose: Whose) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("route", chosen, ids=lambda route: route.name)
 
 
-def make(owner: Somebody, whose: Whose) -> dict[str, str]:
+def make(people: People, whose: Whose) -> dict[str, str]:
     """A thing of the owner's: its uuid and name."""
-    made = owner.makes() if whose is Whose.CONTAINER else owner.makes_registry()
+    owner = people.owner
+    if whose is Whose.NETWORK:
+        made = people.admin.makes_network(owner.project_id)
+    else:
+        made = owner.makes() if whose is Whose.CONTAINER else owner.makes_registry()
     return {"uuid": made["uuid"], "name": made["name"]}
 
 
@@ -35,6 +39,8 @@ def look(owner: Somebody, whose: Whose, uuid: str) -> object:
     """The thing as its owner sees it; but for what changes by itself."""
     if whose is Whose.REGISTRY:
         return owner.get(f"/v1/registries/{uuid}")
+    if whose is Whose.NETWORK:
+        return owner.get(f"/v1/networks/{uuid}")
     view = owner.get(f"/v1/containers/{uuid}")
     actions = owner.get(f"/v1/containers/{uuid}/container_actions")["containerActions"]
     return {key: value for key, value in view.items() if key != "status_detail"}, [one["action"] for one in actions]
@@ -49,7 +55,7 @@ def a_stranger_with(token: str, people: People) -> Iterator[Somebody]:
 
 @pytest.fixture(scope="module")
 def things(people: People) -> dict[Whose, dict[str, str]]:
-    return {whose: make(people.owner, whose) for whose in THINGS}
+    return {whose: make(people, whose) for whose in THINGS}
 
 
 def test_every_route_has_a_case() -> None:
@@ -104,7 +110,7 @@ def test_a_reader_changes_nothing_even_at_home(
 def test_its_owner_may(people: People, route: Route) -> None:
     """Else the refusals of the other tests would say nothing: the request is a good one."""
     whose = CASES[route.name].whose
-    thing = make(people.owner, whose)
+    thing = make(people, whose)
     reply = ask_for(people.owner, route, ident=thing["uuid"])
     assert reply.status not in (401, 403, 405, 406, 415), reply
     assert reply.status < 500, reply

@@ -29,6 +29,7 @@ from zun.services.images import ImageService
 from zun.services.limits import LimitService
 from zun.services.live import LiveService
 from zun.services.live_options import LiveOptions
+from zun.services.networks import NetworkService
 from zun.services.nodelive_fake import FakeDirectory, FakeNode
 from zun.services.nodes import NodeService
 from zun.services.optimistic import OptimisticWriter
@@ -96,6 +97,7 @@ class ApiWorld:
             images=ImageService(view, policy, writer, clock),
             registries=RegistryService(view, policy, writer, key, clock),
             limits=LimitService(view, policy, writer, quota.limits()),
+            networks=NetworkService(store, view, policy, writer, clock),
             joining=self.gate.service,
         )
         around = Around(self.identity, view, clock, options, self._observe)

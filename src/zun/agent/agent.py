@@ -25,6 +25,7 @@ from zun.agent.live import AgentLive
 from zun.agent.memory import Memory
 from zun.agent.observing import Around
 from zun.agent.options import AgentOptions
+from zun.agent.plugs import Plugs
 from zun.agent.recovery import adopt_all, clean_files, patiently
 from zun.agent.reporter import Reporter
 from zun.agent.sessions import ExecSessions
@@ -36,6 +37,7 @@ from zun.agent.watching import Watching
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
 from zun.base.sealing import NodeKey
+from zun.drivers.network.base import Networks
 from zun.drivers.runtime.base import Runtime
 from zun.drivers.runtime.types import Fingerprint
 from zun.model.errors import Timeout, Unavailable
@@ -55,12 +57,16 @@ LAST_WORDS_SECONDS = 5.0
 
 
 class Agent:
-    """One node. Made from what wiring chose; `run` is its life; `live` serves the API's streams."""
+    """One node. Made from what wiring chose; `run` is its life; `live` serves the API's streams.
+
+    `networks` plugs its containers in; None: the engine does, into networks of its own.
+    """
 
     def __init__(
         self,
         *,
         runtime: Runtime,
+        networks: Networks | None = None,
         link: NodeLink,
         key: NodeKey,
         identity: NodeIdentity,
@@ -79,7 +85,7 @@ class Agent:
         self._options = options
         self._about = About(link.node, identity.uuid, boot_id, clock.now(), endpoint)
         self._engine = Engine(runtime, clock, options)
-        self._images = Images(runtime, options)
+        self._images, self._plugs = Images(runtime, options), Plugs(networks)
         self._journal, self._memories = _open(state_dir, run_blocking)
         self._files = Files(state_dir, key, link, clock, run_blocking=run_blocking)
         self._reporter = Reporter(link, self._journal, clock)
@@ -98,6 +104,7 @@ class Agent:
             tracer=tracer,
             touch=self._touch,
             guards=self._guards,
+            plugs=self._plugs,
         )
         self._supervisor = Supervisor(tools, self._in_use)
         self._image_wishes = ImageWishes(self._images, self._reporter, clock)
@@ -192,6 +199,7 @@ class Agent:
         self._ready.set()
         await clean_files(self._files, self._supervisor.known())
         await self._guards.clean(self._supervisor.known())
+        await self._supervisor.release_strays()
 
     async def _heartbeats(self) -> NoReturn:
         failures = 0
@@ -236,7 +244,8 @@ class Agent:
         await self._link.publish(self._info(found))
 
     def _info(self, found: Fingerprint) -> NodeInfo:
-        return node_info(self._about, found, self._options, now=self._clock.now(), reports=self._reports)
+        info = node_info(self._about, found, self._options, now=self._clock.now(), reports=self._reports)
+        return self._plugs.described(info)
 
     def _figures(self) -> Iterator[Sample]:
         yield HEARTBEAT_AGE, self._clock.monotonic() - self._heard_at, ()

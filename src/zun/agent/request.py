@@ -43,7 +43,9 @@ def container_request(
         disk_gib=claim.disk_gib,
         healthcheck=spec.healthcheck,
         exposed_ports=spec.exposed_ports,
-        networks=tuple(network_request(net) for net in networks_of(inbox, memory)),
+        networks=tuple(network_request(net) for net in networks_of(inbox, memory)) if inbox.attachments is None else (),
+        unplugged=inbox.attachments is not None,
+        addresses=tuple(address.addr for one in (inbox.attachments or ())[:1] for address in one.addresses),
         volumes=tuple(
             VolumeMount(volume_name(inbox.project_id, mount.source), mount.destination)
             for mount in spec.mounts

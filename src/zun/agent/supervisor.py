@@ -12,6 +12,7 @@ from zun.agent.tools import Tools
 from zun.agent.waiting import Bell
 from zun.agent.worker import Worker
 from zun.drivers.runtime.types import RuntimeEvent, Seen
+from zun.model.attachments import sandbox_key
 from zun.model.errors import Conflict, NotFound, ZunError
 from zun.model.records import Inbox, SeenState
 from zun.store.nodelink import InboxBatch
@@ -102,6 +103,7 @@ class Supervisor:
             _log.warning("removing the object %s of container %s: nobody wishes it here", stray.handle, stray.uuid)
             try:
                 await self._tools.engine.remove(stray.handle)
+                await self._tools.plugs.release(sandbox_key(stray.uuid, stray.generation))
                 if worker is None:
                     await self._tools.files.remove(stray.uuid)
             except ZunError as error:
@@ -144,6 +146,17 @@ class Supervisor:
     def known(self) -> set[str]:
         """The containers there are."""
         return set(self._workers) | set(self._aside)
+
+    async def release_strays(self) -> None:
+        """Let go of the networks of containers that nobody knows any more."""
+        await self._tools.plugs.sweep(self.sandboxes)
+
+    def sandboxes(self) -> set[str]:
+        """The keys under which their networks are known, of the generations there are."""
+        memories = [worker.memory for worker in self._workers.values()] + list(self._aside.values())
+        known = {sandbox_key(memory.uuid, memory.observation.generation) for memory in memories}
+        wanted = [worker.wanted for worker in self._workers.values() if worker.wanted is not None]
+        return known | {sandbox_key(one.uuid, one.generation) for one in wanted}
 
     def _begin(self, memory: Memory, wanted: Inbox | None) -> Worker:
         if self._group is None:

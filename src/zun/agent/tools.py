@@ -10,6 +10,7 @@ from zun.agent.images import Images
 from zun.agent.journal import Journal
 from zun.agent.observing import Around
 from zun.agent.options import AgentOptions
+from zun.agent.plugs import Plugs
 from zun.agent.reporter import Reporter
 from zun.agent.touch import Touch
 from zun.base.clock import Clock
@@ -31,5 +32,6 @@ class Tools:
     options: AgentOptions
     touch: Touch
     guards: Guards
+    plugs: Plugs
     meter: Meter = NO_METER
     tracer: Tracer = NO_TRACER

@@ -78,3 +78,4 @@ class Watching:
                 self._supervisor.doubt_all()
             failures = 0
             await self._supervisor.remove_strays(strays)
+            await self._supervisor.release_strays()

@@ -40,6 +40,7 @@ from zun.services.images import ImageService
 from zun.services.joining import JoiningService
 from zun.services.limits import LimitService
 from zun.services.live import LiveService
+from zun.services.networks import NetworkService
 from zun.services.node_overview import NodeOverview
 from zun.services.nodes import NodeService
 from zun.services.options import ContainerOptions
@@ -57,6 +58,7 @@ class Services:
     images: ImageService
     registries: RegistryService
     limits: LimitService
+    networks: NetworkService
     joining: JoiningService | None = None  # where machines can join
 
 
@@ -107,7 +109,7 @@ def application(
         quotas=QuotaHandlers(services.limits),
         quota_classes=QuotaClassHandlers(services.limits),
         registries=RegistryHandlers(services.registries),
-        networks=NetworkHandlers(services.policy),
+        networks=NetworkHandlers(services.networks, services.policy),
         capsules=CapsuleHandlers(),
         node_joining=NodeJoiningHandlers(services.joining, services.policy),
         log_stream=LogStreamHandlers(containers, live, lifetime, streams),

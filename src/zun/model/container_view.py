@@ -12,7 +12,7 @@ import msgspec
 from zun.base.timestamps import spaced
 from zun.model.container import ContainerSpec
 from zun.model.fields import Declared, declared
-from zun.model.records import ContainerRecord, Observation, Place
+from zun.model.records import Address, ContainerRecord, Observation, Place
 from zun.model.states import Status
 from zun.model.status import Derived
 
@@ -66,9 +66,20 @@ def _seen(
     return value
 
 
+def addresses_of(place: Place | None, seen: Observation | None) -> list[Address]:
+    """Its addresses: those that the control plane gave it, running or not; else what its node sees."""
+    if place is None or place.attachments is None:
+        return seen.addresses if seen is not None else []
+    return [
+        Address(network=one.network, addr=address.addr, version=address.version)
+        for one in place.attachments
+        for address in one.addresses
+    ]
+
+
 def _addresses(shot: Snapshot) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for address in shot.seen.addresses if shot.seen is not None else ():
+    for address in addresses_of(shot.place, shot.seen):
         entry = msgspec.structs.asdict(address)
         found.setdefault(entry.pop("network"), []).append(entry)
     return found

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a node's inbox holds of a container, made from its wish and its place."""
 
-from zun.model.records import ContainerRecord, Inbox, Intent, Place, Verb
+from zun.model.records import NETWORK_VERBS, ContainerRecord, Inbox, Intent, Place, Verb
 
 
 def inbox_of(record: ContainerRecord, place: Place) -> Inbox:
     """What the place's node is to make true: a pure function, so that services and the leader write the same bytes.
 
-    A resize waits for the leader's grant, and what comes after it waits with it. For one that is leaving it is the order to be gone, once that
+    A resize, and a change of networks of the service, waits for the leader's grant, and what comes after it waits with it. For one that is leaving it is the order to be gone, once that
     was given.
     """
     if place.leaving is not None and place.leaving.order is not None:
         return removal_order(record, place)
     intents = []
     for intent in record.intents:
-        if intent.verb is Verb.RESIZE and intent.n > place.resize_done:
+        if _waits(intent, place):
             if _deletion_follows(record, intent):
                 continue
             break
@@ -34,7 +34,15 @@ def inbox_of(record: ContainerRecord, place: Place) -> Inbox:
         placed_at=place.at,
         resume=place.resume,
         heal_delay_seconds=place.heal_delay_seconds,
+        attachments=place.attachments,
+        refused={n: reason for n, reason in place.networks_refused.items() if any(one.n == n for one in intents)},
     )
+
+
+def _waits(intent: Intent, place: Place) -> bool:
+    if intent.verb in NETWORK_VERBS and place.attachments is not None:
+        return intent.n > place.networks_done
+    return intent.verb is Verb.RESIZE and intent.n > place.resize_done
 
 
 def removal_order(record: ContainerRecord, place: Place) -> Inbox:

@@ -25,12 +25,16 @@ ENGINE_DEFAULT_NETWORK = "bridge"
 
 
 class NetRequest(msgspec.Struct, omit_defaults=True, frozen=True):
-    """A network asked for, by name or id, with fixed addresses if wished."""
+    """A network asked for, by name or id, with fixed addresses if wished.
+
+    `id` is set once it is known to be a network of the control plane, and then it is that one, whatever else has the name.
+    """
 
     network: str = ""
     port: str = ""
     v4_fixed_ip: str | None = None
     v6_fixed_ip: str | None = None
+    id: str = ""
 
 
 class Mount(msgspec.Struct, omit_defaults=True, frozen=True):

@@ -10,9 +10,13 @@ from typing import Annotated, Any
 
 import msgspec
 
+from zun.model.attachments import Attachment
 from zun.model.container import ContainerSpec
 from zun.model.moving import Leaving, Resume
+from zun.model.networks import NetworkInfo as NetworkInfo  # noqa: PLC0414 - a part of these records, wherever it is declared
 from zun.model.parts import NetRequest
+from zun.model.quota import Limits as Limits  # noqa: PLC0414 - likewise
+from zun.model.quota import Usage as Usage  # noqa: PLC0414 - likewise
 
 MAX_PENDING_INTENTS = 16
 """More intents than this may not wait for a node; the next is refused with 409."""
@@ -42,6 +46,9 @@ class Verb(StrEnum):
     DELETE = "delete"
 
 
+NETWORK_VERBS = frozenset({Verb.NETWORK_ATTACH, Verb.NETWORK_DETACH})
+"""On networks of the service they wait for the leader, who gives addresses."""
+
 REPEATABLE = frozenset(Verb) - {Verb.KILL, Verb.COMMIT}
 """Verbs that may run again after a crash; the others end `Interrupted`."""
 
@@ -63,6 +70,7 @@ class Intent(msgspec.Struct, omit_defaults=True, frozen=True):
     cpu_before: float | None = None  # resize: what to go back to when it cannot be had; None in a resize that goes back
     memory_before: int | None = None
     network: str | None = None
+    network_id: str = ""  # of one of the service
     fixed_ip: str | None = None
     repository: str | None = None  # commit
     tag: str | None = None
@@ -124,6 +132,8 @@ class Place(msgspec.Struct, omit_defaults=True):
     `claim` is what the node may use. `resize_done` is the last resize intent the leader decided; refused ones are in
     `resize_refused` by number, with the reason. `resume`: it was elsewhere before. `heal_delay_seconds`: after so long without its node it may
     be placed elsewhere (None: never); `guarded`: its first inbox entry made the node promise to stop it by itself before that.
+    `attachments`: what it is plugged into by zun-cni; None: its engine plugs it in. `networks_done` is the last change of these that the leader
+    decided, `networks_refused` tells why not, `detached` which claims are given back once the node has carried out that intent.
     """
 
     uuid: str
@@ -133,7 +143,11 @@ class Place(msgspec.Struct, omit_defaults=True):
     claim: Claim = Claim()
     resize_done: int = 0
     resize_refused: dict[int, str] = {}
-    addresses: list[str] = []  # store keys of claimed fixed addresses
+    addresses: list[str] = []  # store keys of claimed addresses
+    attachments: list[Attachment] | None = None
+    networks_done: int = 0
+    networks_refused: dict[int, str] = {}
+    detached: dict[int, list[str]] = {}
     failure: PlaceFailure | None = None
     why: str = ""
     leaving: Leaving | None = None
@@ -252,16 +266,6 @@ class ActionResult(msgspec.Struct, omit_defaults=True):
     v: int = 1
 
 
-class NetworkInfo(msgspec.Struct, omit_defaults=True, frozen=True):
-    """A network that a node's engine has. `fixed_addresses`: whether an address may be asked for."""
-
-    id: str
-    name: str
-    driver: str = ""
-    subnets: list[str] = []
-    fixed_addresses: bool = False
-
-
 class NodeInfo(msgspec.Struct, omit_defaults=True):
     """A node's own account of itself (`v/out/<node>/info`), rewritten about every minute and when it changes.
 
@@ -318,7 +322,8 @@ class NodeRecord(msgspec.Struct, omit_defaults=True):
 
 
 class Inbox(msgspec.Struct, omit_defaults=True):
-    """What a node is to make true of one container (`in/<node>/c/<uuid>`). `absent`: it is to be gone from there, whatever the intents say."""
+    """What a node is to make true of one container (`in/<node>/c/<uuid>`). `absent`: it is to be gone from there, whatever the intents say.
+    `attachments`: what zun-cni plugs it into; None: the engine does. `refused`: why the leader refused an intent, which fails with these words."""
 
     uuid: str
     generation: int
@@ -332,6 +337,8 @@ class Inbox(msgspec.Struct, omit_defaults=True):
     placed_at: float = 0.0
     resume: Resume | None = None
     heal_delay_seconds: float | None = None
+    attachments: list[Attachment] | None = None
+    refused: dict[int, str] = {}
     absent: bool = False
     v: int = 1
 
@@ -363,26 +370,6 @@ class ImageObservation(msgspec.Struct, omit_defaults=True):
     error: str = ""
     progress: str = ""
     at: Instant = 0.0
-    v: int = 1
-
-
-class Usage(msgspec.Struct, omit_defaults=True, frozen=True):
-    """What a project uses (`v/q/<project>`)."""
-
-    containers: int = 0
-    millicpus: int = 0
-    memory: int = 0  # MiB
-    disk: int = 0  # GiB
-    v: int = 1
-
-
-class Limits(msgspec.Struct, omit_defaults=True, frozen=True):
-    """Limits that were set (`v/limit/…`); None: not set here, −1: unlimited. `cpu` in cores."""
-
-    containers: int | None = None
-    cpu: int | None = None
-    memory: int | None = None  # MiB
-    disk: int | None = None  # GiB
     v: int = 1
 
 

@@ -118,6 +118,8 @@ RULES: tuple[Rule, ...] = (
     Rule("capsule:get_all", _R, "list capsules"),
     Rule("capsule:get_all_all_projects", _A, "list the capsules of all projects"),
     Rule("network:attach_external_network", Level.ROLE_ADMIN, "attach external networks"),
+    Rule("network:get_all", _R, "list networks"),
+    Rule("network:get_one", _R, "see a network"),
     Rule("network:create", Level.ROLE_ADMIN, "create networks"),
     Rule("network:delete", Level.ROLE_ADMIN, "delete networks"),
     Rule("availability_zones:get_all", _R, "list availability zones"),

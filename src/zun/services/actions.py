@@ -12,7 +12,7 @@ from zun.model.errors import Conflict, Invalid, Unsupported
 from zun.model.records import ImageSource, ImageWish, Intent, Verb
 from zun.model.states import Action, Status
 from zun.policy.enforcer import Policy
-from zun.services import committed, networking, requirements, signals
+from zun.services import committed, networking, own_attaching, requirements, signals
 from zun.services.image_sources import ImageSources
 from zun.services.intents import Change, Intents
 from zun.services.networking import NetworkArguments
@@ -173,6 +173,10 @@ class Actions:
     def _network(self, change: Change, intent: Intent, asked: ActionArguments) -> Intent:
         self._require(change, Capability.NETWORKS, "attach and detach networks")
         wanted = NetworkArguments(asked.network, asked.port, asked.fixed_ip)
+        if own_attaching.concerns(change, self._view):
+            if intent.verb is Verb.NETWORK_DETACH:
+                return own_attaching.detach(change, intent, wanted, self._view)
+            return own_attaching.attach(change, intent, wanted, self._view, self._options)
         nodes = requirements.known_nodes(self._view)
         if intent.verb is Verb.NETWORK_DETACH:
             return msgspec.structs.replace(intent, network=networking.detach(change, wanted, nodes))

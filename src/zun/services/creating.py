@@ -14,7 +14,7 @@ from zun.model.container import ContainerSpec, NetRequest
 from zun.model.errors import Invalid, NotFound
 from zun.model.records import ContainerRecord, Intent, Verb
 from zun.policy.enforcer import Policy
-from zun.services import requirements
+from zun.services import own_networks, requirements
 from zun.services.admitting import Accept
 from zun.services.image_sources import ImageSources
 from zun.services.naming import claimed_names, random_name
@@ -60,9 +60,7 @@ class Creating:
         _check_plain(spec, files)
         requirements.check(spec, self._view)
         spec = self._with_known_host(spec)
-        if spec.nets:
-            nodes = requirements.known_nodes(self._view)
-            spec.nets = [requirements.with_names(net, nodes) for net in spec.nets]
+        spec.nets = own_networks.resolve(spec.nets, self._view, caller.project_id)
         image = self._images.resolve(caller.project_id, spec.image, spec.registry, spec.image_pull_policy)
         size = len(codec.encode(spec))
         if size > MAX_SPEC_BYTES:

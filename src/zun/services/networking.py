@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attaching networks to containers that exist, and detaching them: what can be refused before the node is asked."""
+"""Attaching networks of engines to containers that exist, and detaching them: what can be refused before the node is asked."""
 
 import msgspec
 
@@ -25,7 +25,7 @@ def attach(
     change: Change, asked: NetworkArguments, nodes: list[NodeInfo], options: ContainerOptions
 ) -> tuple[str, str | None]:
     """The network (as its node names it) and the address to ask for. Raises what the wire contract says."""
-    _refuse_leaving(change, Verb.NETWORK_ATTACH)
+    refuse_leaving(change, Verb.NETWORK_ATTACH)
     if asked.port and asked.network:
         raise Invalid("'network' and 'port' exclude each other; give one.")
     if asked.port:
@@ -47,7 +47,7 @@ def attach(
 
 def detach(change: Change, asked: NetworkArguments, nodes: list[NodeInfo]) -> str:
     """The network to leave (as its node names it). Raises what the wire contract says."""
-    _refuse_leaving(change, Verb.NETWORK_DETACH)
+    refuse_leaving(change, Verb.NETWORK_DETACH)
     if bool(asked.port) == bool(asked.network):
         raise Invalid("Give exactly one of 'network' and 'port'.")
     there = _its_nodes(change, nodes)
@@ -66,7 +66,8 @@ def detach(change: Change, asked: NetworkArguments, nodes: list[NodeInfo]) -> st
     return known.name if known is not None else name
 
 
-def _refuse_leaving(change: Change, verb: Verb) -> None:
+def refuse_leaving(change: Change, verb: Verb) -> None:
+    """Raises `Conflict` for a container that is being deleted."""
     status = change.derived.status
     if status in {Status.DELETING, Status.DELETED}:
         raise Conflict(

@@ -33,7 +33,7 @@ def known_nodes(view: View) -> list[NodeInfo]:
 
 
 def check(spec: ContainerSpec, view: View) -> None:
-    """Raises `Unsupported` for what no node can do, `NotFound` for a network no node has, `Invalid` for an impossible address."""
+    """Raises `Unsupported` for what no node can do. (Networks are the business of `own_networks`.)"""
     check_services(spec)
     needed = _needed(spec)
     if not needed and spec.runtime is None:
@@ -47,8 +47,6 @@ def check(spec: ContainerSpec, view: View) -> None:
     if spec.runtime is not None and not any(spec.runtime in node.runtimes for node in nodes):
         runtimes = sorted({runtime for node in nodes for runtime in node.runtimes})
         raise Unsupported(f"No host here offers the runtime '{spec.runtime}'; there are: {', '.join(runtimes)}.")
-    for net in spec.nets:
-        check_network(net, nodes)
 
 
 def check_services(spec: ContainerSpec) -> None:

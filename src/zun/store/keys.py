@@ -17,6 +17,10 @@ LIMITS = VIEW + "limit/"  # writer: services
 ACTIONS = VIEW + "a/"  # writer: services; the leader completes it when the container is gone
 NAMES = VIEW + "name/"  # writer: services (claim), the leader (release)
 ADDRESSES = VIEW + "ip/"  # writer: the leader
+NETWORKS = VIEW + "net/"  # writer: services
+NETWORKS_TURN = (
+    VIEW + "net-turn"
+)  # writer: services, with every network that is made: so they are made one after the other
 REGISTRIES = VIEW + "reg/"  # writer: services
 IMAGES = VIEW + "i/"  # writer: services (wish), the leader (removes when gone)
 CONSOLES = VIEW + "console/"  # writer: services (with a lease)
@@ -120,8 +124,18 @@ def unique_name(scope: str, name: str) -> str:
 
 
 def address(network: str, addr: str) -> str:
-    """The claim on a fixed address."""
+    """The claim on an address of a network: by its id, or `<node>:<name>` of one that an engine has."""
     return f"{ADDRESSES}{network}/{addr}"
+
+
+def addresses_of(network: str) -> str:
+    """Prefix of all claims on addresses of a network."""
+    return f"{ADDRESSES}{network}/"
+
+
+def network(name: str) -> str:
+    """A network of the control plane. Names are unique in the whole cloud."""
+    return NETWORKS + name
 
 
 def registry(uuid: str) -> str:

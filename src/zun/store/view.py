@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
 from zun.model.errors import Timeout, Unavailable
+from zun.model.networks import NetworkRecord
 from zun.model.records import Limits, Usage
 from zun.model.registry import RegistryRecord
 from zun.model.states import Status
@@ -21,14 +22,14 @@ from zun.store import keys
 from zun.store.codec import decode
 from zun.store.freshness import PROBE_PAUSE_SECONDS, SharedRevision
 from zun.store.interface import Compacted, Event, Store, WatchBatch
-from zun.store.view_entries import ContainerEntry, ImageEntry, NodeEntry
+from zun.store.view_entries import ContainerEntry, HeldNetwork, ImageEntry, NodeEntry
 from zun.store.view_expect import Expectation, Expectations
 from zun.store.view_feed import Change, Feed, Subscription
 from zun.store.view_index import Counts
 from zun.store.view_listing import list_differences
 from zun.store.view_state import ViewState
 
-__all__ = ["Change", "ContainerEntry", "ImageEntry", "NodeEntry", "Subscription", "View"]
+__all__ = ["Change", "ContainerEntry", "HeldNetwork", "ImageEntry", "NodeEntry", "Subscription", "View"]
 
 _LOG = logging.getLogger(__name__)
 _RETRY = Backoff(first_seconds=0.1, cap_seconds=5.0)
@@ -176,6 +177,15 @@ class View:
         """Registries (of a project), oldest first."""
         found = [decode(RegistryRecord, raw) for raw in self._state.registries_of(project_id)]
         return sorted(found, key=lambda record: (record.created_at, record.uuid))
+
+    def networks(self) -> list[NetworkRecord]:
+        """The networks of the control plane, oldest first."""
+        found = [held.record for held in self._state.networks.values()]
+        return sorted(found, key=lambda record: (record.created_at, record.uuid))
+
+    def network(self, name: str) -> HeldNetwork | None:
+        """A network by its name."""
+        return self._state.networks.get(name)
 
     def registry(self, uuid: str) -> tuple[RegistryRecord, int] | None:
         """A registry with its revision."""

@@ -8,6 +8,7 @@ import sys
 
 import msgspec
 
+from zun.model.networks import NetworkRecord
 from zun.model.records import (
     ContainerRecord,
     ImageObservation,
@@ -22,6 +23,8 @@ from zun.store.codec import decode
 
 ABSENT = b""
 _LEAVING = b'"leaving"'
+_NETWORK = b'"network_id"'
+_DETACHED = b'"detached"'
 
 
 class _IndexedSpec(msgspec.Struct):
@@ -81,6 +84,11 @@ class ContainerEntry:
     def may_be_leaving(self) -> bool:
         """Whether its place may say that it leaves its node; cheap, without decoding."""
         return _LEAVING in self.place_raw
+
+    @property
+    def may_change_networks(self) -> bool:
+        """Whether networks are to be attached or detached, or something of one is to be given back; cheap, likewise."""
+        return _NETWORK in self.wish_raw or _DETACHED in self.place_raw
 
     def record(self) -> ContainerRecord:
         """The wish. Raises `Internal` when it is damaged."""
@@ -171,6 +179,13 @@ class ImageEntry(msgspec.Struct, frozen=True):
     observation: ImageObservation | None
     revision: int
     wish_revision: int
+
+
+class HeldNetwork(msgspec.Struct, frozen=True):
+    """A network of the control plane, with the revision of its record."""
+
+    record: NetworkRecord
+    revision: int
 
 
 class HeldImage:

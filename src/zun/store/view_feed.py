@@ -16,9 +16,9 @@ RING_CHANGES = 16_384
 
 
 class Change(msgspec.Struct, frozen=True):
-    """Something changed. `kind` is container, node, image, quota, registry, limit, reset or other.
+    """Something changed. `kind` is container, node, network, image, quota, registry, limit, reset or other.
 
-    `id` is the uuid, node, project or (other) the key. `deleted` tells of the thing, not of one of its records: a container is
+    `id` is the uuid, node, network's name, project or (other) the key. `deleted` tells of the thing, not of one of its records: a container is
     deleted when its wish is. `reset`: changes were missed; look at everything as it is at `revision` or later.
     """
 

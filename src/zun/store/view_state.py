@@ -5,13 +5,14 @@ import logging
 from collections.abc import Callable, Iterator
 
 from zun.model.errors import Internal
+from zun.model.networks import NetworkRecord
 from zun.model.records import ActionResult, ImageObservation
 from zun.model.registry import RegistryRecord
 from zun.store import keys
 from zun.store.codec import decode
 from zun.store.interface import Event
 from zun.store.view_containers import NOTHING, Containers, Raw, Strays
-from zun.store.view_entries import HeldImage
+from zun.store.view_entries import HeldImage, HeldNetwork
 from zun.store.view_expect import Expectations
 from zun.store.view_feed import Change
 from zun.store.view_nodes import Nodes
@@ -27,6 +28,7 @@ HELD_PREFIXES = (
     keys.OUT,
     keys.QUOTAS,
     keys.LIMITS,
+    keys.NETWORKS,
     keys.REGISTRIES,
     keys.IMAGES,
 )
@@ -42,6 +44,7 @@ class ViewState:
         self.containers = Containers(self._strays, self.nodes.away)
         self.images: dict[str, HeldImage] = {}
         self.registries: dict[str, Raw] = {}
+        self.networks: dict[str, HeldNetwork] = {}  # by name
         self._committed = Owned()
         self._registered = Owned()
         self.values: dict[str, Raw] = {}  # quotas and limits, by key
@@ -55,6 +58,7 @@ class ViewState:
             "node": self.nodes.record,
             "q": self._quota,
             "limit": self._limit,
+            "net": self._network,
             "reg": self._registry,
             "i": self._image_wish,
         }
@@ -88,6 +92,8 @@ class ViewState:
             yield keys.image_observation(image.node, uuid), image.seen_revision
         for uuid, (_, revision) in self.registries.items():
             yield keys.registry(uuid), revision
+        for name, network in self.networks.items():
+            yield keys.network(name), network.revision
         for key, (_, revision) in self.values.items():
             yield key, revision
 
@@ -185,6 +191,13 @@ class ViewState:
             self.registries[uuid] = (raw, at)
             self._registered.add(project or "", uuid)
         return [Change("registry", uuid, project, at, deleted=raw is None)]
+
+    def _network(self, name: str, raw: bytes | None, at: int) -> list[Change]:
+        if raw is None:
+            self.networks.pop(name, None)
+        else:
+            self.networks[name] = HeldNetwork(decode(NetworkRecord, raw), at)
+        return [Change("network", name, None, at, deleted=raw is None)]
 
     def _quota(self, project_id: str, raw: bytes | None, at: int) -> list[Change]:
         self._keep(keys.quota(project_id), raw, at)

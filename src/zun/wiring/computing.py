@@ -21,6 +21,7 @@ from zun.telemetry.meter import NO_METER, Meter
 from zun.telemetry.tracing import NO_TRACER, Tracer
 from zun.wiring.basis import node_key
 from zun.wiring.engines import open_engine
+from zun.wiring.networks import node_networks
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,12 @@ async def build_node(
     stack.callback(os.close, hold_alone(settings.state_dir))
     identity = load_identity(settings.state_dir)
     key = node_key(settings.state_dir)
-    engine = await open_engine(settings, identity, clock)
+    networks = node_networks(settings)
+    engine = await open_engine(settings, identity, clock, networks)
     stack.push_async_callback(engine.close)
     agent = Agent(
         runtime=engine,
+        networks=networks,
         link=StoreNodeLink(store, name, clock, boot_id=boot_id()),
         key=key,
         identity=identity,

@@ -4,11 +4,13 @@
 from zun.agent.identity import NodeIdentity
 from zun.base.clock import Clock
 from zun.config import Settings
-from zun.drivers.runtime.base import Runtime
+from zun.drivers.runtime.base import Plugger, Runtime
 
 
-async def open_engine(settings: Settings, identity: NodeIdentity, clock: Clock) -> Runtime:
-    """The engine; its driver is imported only when it is chosen."""
+async def open_engine(
+    settings: Settings, identity: NodeIdentity, clock: Clock, plugger: Plugger | None = None
+) -> Runtime:
+    """The engine; its driver is imported only when it is chosen. `plugger`: who plugs its containers in, when it does not itself."""
     if settings.runtime.driver == "fake":
         from zun.drivers.runtime.fake.runtime import FakeRuntime  # noqa: PLC0415
 
@@ -20,4 +22,4 @@ async def open_engine(settings: Settings, identity: NodeIdentity, clock: Clock) 
         return await CriRuntime.open(settings.cri, owner=identity.owner, clock=clock, state_dir=state_dir)
     from zun.drivers.runtime.docker.runtime import DockerRuntime  # noqa: PLC0415
 
-    return await DockerRuntime.open(settings.docker, owner=identity.owner, clock=clock)
+    return await DockerRuntime.open(settings.docker, owner=identity.owner, clock=clock, plugger=plugger)

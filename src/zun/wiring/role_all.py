@@ -13,6 +13,7 @@ from zun.wiring.computing import build_node, register_over_store
 from zun.wiring.controlling import build_controller
 from zun.wiring.directories import OneNode
 from zun.wiring.life import House
+from zun.wiring.networks import network_parts
 from zun.wiring.serving import build_api
 from zun.wiring.stores import open_store
 from zun.wiring.tracing import open_tracer
@@ -27,6 +28,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     view = View(store, clock)
     tracer = open_tracer(settings, stack, "zun")
     name = lone_node_name(settings)
+    networks = await network_parts(settings, stack, clock)
     node = await build_node(settings, stack, name=name, store=store, clock=clock, meter=meter, tracer=tracer)
     key = master_key(settings.state_dir)
     controller = build_controller(
@@ -53,7 +55,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
         stages=[
             {"api": api.serving},
             {"registration": registration, "agent": node.agent.run, "controller": controller.run},
-            {"containers": api.accepting, "view": view.run},
+            {"containers": api.accepting, "view": view.run, **networks},
         ],
         ready=view.ready,
         end_streams=api.end_streams,

@@ -11,6 +11,7 @@ from zun.wiring.basis import prepare
 from zun.wiring.computing import build_node
 from zun.wiring.life import House
 from zun.wiring.measuring import open_meter
+from zun.wiring.networks import network_parts
 from zun.wiring.standing import standing_of
 from zun.wiring.stores import node_agrees, open_store
 from zun.wiring.tracing import open_tracer
@@ -33,6 +34,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     streams = open_node_streams(settings, node=name, clock=clock)
     stack.push_async_callback(streams.server.stop)
     tracer = open_tracer(settings, stack, "zun-compute")
+    networks = await network_parts(settings, stack, clock)
     node = await build_node(
         settings,
         stack,
@@ -52,6 +54,10 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
 
     return House(
         greeting=f"zund compute is ready; node {node.name}, engine {node.engine}, streams at {streams.endpoint.address}",
-        stages=[{"streams": lambda: streams.run(node.agent)}, {**standing.beside(node, store, clock), "agent": agent}],
+        stages=[
+            {"streams": lambda: streams.run(node.agent)},
+            {**standing.beside(node, store, clock), "agent": agent},
+            networks,
+        ],
         ready=node.agent.ready,
     )

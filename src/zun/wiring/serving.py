@@ -19,6 +19,7 @@ from zun.services.containers import ContainerService
 from zun.services.images import ImageService
 from zun.services.limits import LimitService
 from zun.services.live import LiveService
+from zun.services.networks import NetworkService
 from zun.services.nodelive import NodeDirectory
 from zun.services.nodes import NodeService
 from zun.services.optimistic import OptimisticWriter
@@ -117,6 +118,7 @@ def _services(
         images=ImageService(view, policy, writer, clock),
         registries=RegistryService(view, policy, writer, master_key, clock),
         limits=LimitService(view, policy, writer, defaults),
+        networks=NetworkService(store, view, policy, writer, clock),
         joining=joining_service(settings, store=store, policy=policy, clock=clock, master_key=master_key),
     )
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zun.drivers.runtime import labels
 from zun.drivers.runtime.docker import request, seen
 from zun.drivers.runtime.docker.address import resolve
 from zun.drivers.runtime.docker.demultiplex import Demultiplexer
@@ -96,6 +97,35 @@ def test_the_first_network_is_the_primary_one() -> None:
 def test_the_hosts_own_network_is_never_asked_for(network: str) -> None:
     with pytest.raises(Invalid):
         body(networks=(NetworkRequest(network),))
+
+
+def test_a_container_that_somebody_else_plugs_in_joins_its_holder_which_is_told_what_docker_takes_of_holders_only() -> (
+    None
+):
+    told = body(unplugged=True, hostname="web", exposed_ports=["80"], addresses=("10.0.0.2",), generation=2)
+    assert told["HostConfig"]["NetworkMode"] == "container:zun-u-g2-net"
+    assert not {"Hostname", "ExposedPorts", "NetworkingConfig"} & set(told)
+    inspected = {"Config": told, "HostConfig": told["HostConfig"]}
+    assert request.joined(inspected) == "zun-u-g2-net"
+    holder = request.holder_body(inspected, DockerOptions())
+    assert (holder["Hostname"], holder["HostConfig"]["ExtraHosts"]) == ("web", ["web:10.0.0.2"])
+    assert holder["HostConfig"]["NetworkMode"] == "none"
+    assert labels.is_holder(holder["Labels"])
+
+
+def test_no_image_makes_a_container_a_holder_or_speaks_for_it() -> None:
+    brought = {labels.HOLDS: "somebody", labels.HOSTNAME: "evil", labels.ADDRESSES: "1.2.3.4", labels.PORTS: "22"}
+    told = body(unplugged=True)
+    told["Labels"] = brought | told["Labels"]  # as Docker merges them
+    assert not labels.is_holder(told["Labels"])
+    holder = request.holder_body({"Config": told, "HostConfig": told["HostConfig"]}, DockerOptions())
+    assert holder["Hostname"] == "u"
+    assert holder["HostConfig"]["ExtraHosts"] == []
+
+
+def test_who_joins_the_network_of_something_else_has_no_holder() -> None:
+    assert request.joined({"HostConfig": {"NetworkMode": "container:0123456789ab"}}) == ""
+    assert request.joined({"HostConfig": {"NetworkMode": "default"}}) == ""
 
 
 def test_names_let_generations_live_side_by_side() -> None:

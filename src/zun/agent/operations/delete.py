@@ -5,6 +5,7 @@ from zun.agent.memory import ALIVE
 from zun.agent.operations.job import Job
 from zun.agent.operations.making import unmake
 from zun.agent.operations.stop import halt
+from zun.model.attachments import sandbox_key
 from zun.model.records import SeenState
 
 
@@ -17,8 +18,9 @@ async def delete(job: Job) -> None:
 
 
 async def erase(job: Job) -> None:
-    """Remove the object and the files; what was seen last (exit code, times) stays readable."""
+    """Remove the object, its network and the files; what was seen last (exit code, times) stays readable."""
     await unmake(job)
+    await job.tools.plugs.release(sandbox_key(job.uuid, job.memory.observation.generation))
     await job.tools.files.remove(job.uuid)
     job.memory.observation.state = SeenState.GONE
     job.memory.observation.reason = ""

@@ -30,6 +30,7 @@ async def make(job: Job, *, with_image: bool = True) -> None:
     with job.steps.step("create"):
         files = job.wanted.files
         paths = await job.tools.files.place(job.uuid, await job.blobs(), files) if files else {}
+        await job.tools.plugs.prepare(job.wanted)
         handle = await job.tools.engine.create(
             container_request(job.wanted, job.memory, paths, job.tools.engine.shared_cpus)
         )

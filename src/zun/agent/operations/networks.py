@@ -11,6 +11,9 @@ from zun.model.parts import ENGINE_DEFAULT_NETWORK
 
 async def attach(job: Job) -> None:
     """Plug it in, with a fixed address if one was asked for."""
+    if job.wanted.attachments is not None:
+        await _as_granted(job)
+        return
     network, v4, v6 = _asked(job)
     try:
         await job.tools.engine.attach_network(job.existing(), NetworkRequest(network, v4, v6))
@@ -24,6 +27,9 @@ async def attach(job: Job) -> None:
 
 async def detach(job: Job) -> None:
     """Unplug it."""
+    if job.wanted.attachments is not None:
+        await _as_granted(job)
+        return
     network, _, _ = _asked(job)
     try:
         await job.tools.engine.detach_network(job.existing(), network)
@@ -31,6 +37,15 @@ async def detach(job: Job) -> None:
         if not job.resumed or not job.memory.handle:
             raise
     _now_on(job, [net for net in _on(job) if net.network != network])
+    await job.look()
+
+
+async def _as_granted(job: Job) -> None:
+    """On networks of the service it is on those that its place has, which the leader changed, or else said why not."""
+    reason = job.wanted.refused.get(job.intent.n) if job.intent is not None else None
+    if reason is not None:
+        raise Conflict(reason)
+    await job.tools.plugs.change(job.wanted)
     await job.look()
 
 

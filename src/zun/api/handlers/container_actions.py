@@ -10,6 +10,7 @@ from zun.api import responses
 from zun.api.rendering import ContainerViewer
 from zun.api.requests import Call
 from zun.model.container_rules import IMAGE, IMAGE_DRIVER, IP_ADDRESS, NAME, SCALAR, SHORT_TEXT
+from zun.model.container_view import addresses_of
 from zun.model.creation import parse_update
 from zun.model.errors import Conflict, Unsupported
 from zun.model.fields import Bounds, Field
@@ -143,11 +144,11 @@ class ContainerActionHandlers:
         return await self._act(call, Verb.NETWORK_DETACH, network=form.network, port=form.port)
 
     async def network_list(self, call: Call) -> Response:
-        """The networks it is on, as its node sees them."""
+        """The networks it is on."""
         entry = await self._find(call)
         self._policy.authorize(call.caller, "container:get_one", project_id=entry.project_id)
-        seen = self._viewer.snapshot(entry).seen
-        addresses = seen.addresses if seen is not None else []
+        shot = self._viewer.snapshot(entry)
+        addresses = addresses_of(shot.place, shot.seen)
         if call.version < (1, 18):
             flat = [
                 {

@@ -61,8 +61,10 @@ class Remover:
             *(Delete(name) for name in record.names),
             *last,
         ]
+        if place is not None:
+            ops += [Delete(address) for address in place.addresses]
         if place is not None and node:
-            ops += [DeletePrefix(keys.blobs(node, record.uuid)), *(Delete(address) for address in place.addresses)]
+            ops.append(DeletePrefix(keys.blobs(node, record.uuid)))
             ops.append(_order(record, place, verdict))
         return Removal(
             uuid=record.uuid,

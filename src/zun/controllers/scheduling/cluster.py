@@ -5,6 +5,8 @@ import random
 
 import msgspec
 
+from zun.controllers.scheduling.pools import Pools
+from zun.model.networks import CNI, NetworkRecord
 from zun.model.records import Claim, NetworkInfo
 
 
@@ -32,6 +34,11 @@ class NodeFacts(msgspec.Struct, frozen=True):
     public_key: str = ""
     uuid: str = ""
     record_revision: int = 0
+
+    @property
+    def cni(self) -> bool:
+        """Whether it plugs containers into networks of the control plane, and into no others."""
+        return CNI in self.capabilities
 
 
 class NodeState:
@@ -110,6 +117,7 @@ class Cluster:
 
     def __init__(self, rng: random.Random) -> None:
         self.ring: list[NodeState] = []
+        self.networks = Pools()
         self._rng = rng
         self._places: dict[str, int] = {}
         self._held: dict[str, Held] = {}
@@ -147,6 +155,12 @@ class Cluster:
         if left:
             self._homeless[name] = left
 
+    def describe_network(self, record: NetworkRecord, revision: int) -> None:
+        """A network came or changed."""
+        if self.networks.describe(record, revision):
+            for address in self._addresses:
+                self.networks.take(address)
+
     def held(self, uuid: str) -> Held | None:
         """What a container has."""
         return self._held.get(uuid)
@@ -162,7 +176,8 @@ class Cluster:
                 return
         self._drop(uuid)
         self._held[uuid] = held
-        self._addresses.update(dict.fromkeys(held.addresses, uuid))
+        for address in held.addresses:
+            self.note_owner(address, uuid)
         node = self.node(held.node)
         if node is not None:
             node.take(held.claim)
@@ -184,8 +199,9 @@ class Cluster:
             self._held[uuid] = msgspec.structs.replace(held, revision=revision)
 
     def note_owner(self, address: str, uuid: str) -> None:
-        """A fixed address turned out to be taken by a container of which nothing else is known."""
+        """An address is a container's, though perhaps nothing else is known of that."""
         self._addresses[address] = uuid
+        self.networks.take(address)
 
     def revoke(self, uuid: str) -> None:
         """Give back whatever the container has; who calls it looks up what it really has."""
@@ -224,6 +240,7 @@ class Cluster:
         for address in held.addresses:
             if self._addresses.get(address) == uuid:
                 del self._addresses[address]
+                self.networks.give_back(address)
         node = self.node(held.node)
         if node is not None:
             node.give_back(held.claim)

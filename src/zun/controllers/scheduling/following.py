@@ -22,6 +22,9 @@ class Follower:
                 self.cluster.forget(name)
         for node in self._view.nodes():
             self._take_node(node.name, node)
+        there = {record.name for record in self._view.networks()}
+        for name in {*self.cluster.networks.names(), *there}:
+            self._take_network(name)
         for uuid in self.cluster.images():
             self._take_image(uuid, self._view.image(uuid))
         for image in self._view.images():
@@ -40,7 +43,9 @@ class Follower:
             self._take_node(change.id, self._view.node(change.id))
             after = self.cluster.node(change.id)
             return after is not None and _takes_new(after.facts) and not could
-        if change.kind == "image":
+        if change.kind == "network":
+            self._take_network(change.id)
+        elif change.kind == "image":
             self._take_image(change.id, self._view.image(change.id))
         elif change.kind == "container":
             self.take(change.id, self._view.container(change.id), change.revision)
@@ -48,14 +53,16 @@ class Follower:
 
     def take(self, uuid: str, entry: ContainerEntry | None, revision: int) -> None:
         """What a container has, as of `revision`."""
-        if entry is None or not entry.node:
+        if entry is None or not entry.place_revision:
             self.cluster.release(uuid, revision)
             return
         held = self.cluster.held(uuid)
         if held is not None and held.revision >= entry.place_revision:
             return
         place = entry.place()
-        if place is not None:
+        if place is not None and not place.node and not place.addresses:
+            self.cluster.release(uuid, revision)
+        elif place is not None:  # one that waits for another node keeps its addresses
             self.cluster.hold(
                 uuid,
                 Held(
@@ -70,6 +77,13 @@ class Follower:
         """Whether at least one of these nodes (without names: of all) is registered and reports."""
         found = [self.cluster.node(name) for name in names or self.cluster.names()]
         return any(node is not None and node.facts.up for node in found)
+
+    def _take_network(self, name: str) -> None:
+        held = self._view.network(name)
+        if held is None:
+            self.cluster.networks.forget(name)
+        else:
+            self.cluster.describe_network(held.record, held.revision)
 
     def _take_image(self, uuid: str, image: ImageEntry | None) -> None:
         """Only committed images matter: others can be pulled anywhere."""

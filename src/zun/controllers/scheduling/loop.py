@@ -12,7 +12,7 @@ from zun.base.clock import Clock
 from zun.base.request_scope import in_request
 from zun.base.sealing import MasterKey
 from zun.base.workset import Workset
-from zun.controllers.scheduling import resizing
+from zun.controllers.scheduling import plugging, resizing
 from zun.controllers.scheduling.decisions import Decision
 from zun.controllers.scheduling.following import Follower
 from zun.controllers.scheduling.moving import Mover, reservation
@@ -163,7 +163,8 @@ class SchedulingLoop:
             if place.leaving.order is not None or decision is not None:
                 return decision
         if entry.node:
-            return resizing.decide(entry, cluster, self._clock.now())
+            now = self._clock.now()
+            return resizing.decide(entry, cluster, now) or plugging.decide(entry, cluster, now)
         refused = place is not None and place.failure is not None and place.failure.seq >= record.seq
         if refused and (place is None or place.resume is None):
             return None
@@ -178,7 +179,8 @@ class SchedulingLoop:
 
 
 def _may_need_work(entry: ContainerEntry | None) -> bool:
-    """Cheap: not placed, or about to leave its place, or its wish is newer than its place (a resize may wait)."""
+    """Cheap: not placed, or about to leave its place, or its wish is newer than its place (a resize may wait), or networks change."""
     if entry is None:
         return False
-    return not entry.node or entry.wish_revision > entry.place_revision or entry.may_be_leaving
+    newer = entry.wish_revision > entry.place_revision
+    return not entry.node or newer or entry.may_be_leaving or entry.may_change_networks

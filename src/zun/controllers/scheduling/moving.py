@@ -15,7 +15,7 @@ from zun.base.clock import Clock
 from zun.controllers.scheduling.cluster import PENDING, Cluster, Held
 from zun.controllers.scheduling.decisions import Decision, News
 from zun.controllers.scheduling.history import Past, move_line
-from zun.controllers.scheduling.placing import Placer, Terms, Undecided
+from zun.controllers.scheduling.placing import Placer, Terms, Undecided, kept_claims
 from zun.controllers.scheduling.planner import NoPlace, Placement
 from zun.controllers.scheduling.requests import request_of
 from zun.model.inbox import removal_order
@@ -72,7 +72,7 @@ class Mover:
             compares=still_lost,
             ops=(order,),
         )
-        request = request_of(undecided.record, leaves=place.node, networks=resume.networks)
+        request = request_of(undecided.record, leaves=place.node, networks=resume.networks, place=place)
         return await self._placer.hand(undecided, request, found, cluster, terms)
 
     async def _when_gone(self, undecided: Undecided, place: Place, order: Resume, cluster: Cluster) -> Decision | None:
@@ -85,7 +85,7 @@ class Mover:
         cluster.revoke(reservation(place.uuid))
         cluster.revoke(place.uuid)
         done = Delete(keys.inbox(place.node, place.uuid))
-        request = request_of(undecided.record, networks=resume.networks)
+        request = request_of(undecided.record, networks=resume.networks, place=place)
         found = self._placer.plan(cluster, request)
         if isinstance(found, NoPlace):
             return self._homeless(undecided, place, resume, found.detail, done)
@@ -120,7 +120,9 @@ class Mover:
         )
 
     def _search(self, undecided: Undecided, place: Place, resume: Resume, cluster: Cluster) -> Placement | NoPlace:
-        return self._placer.plan(cluster, request_of(undecided.record, leaves=place.node, networks=resume.networks))
+        return self._placer.plan(
+            cluster, request_of(undecided.record, leaves=place.node, networks=resume.networks, place=place)
+        )
 
     async def _terms(
         self,
@@ -173,10 +175,15 @@ class Mover:
                 seq=undecided.record.seq,
             ),
             resume=resume,
+            addresses=kept_claims(place),
+            attachments=place.attachments,
+            networks_done=place.networks_done,
+            networks_refused=place.networks_refused,
         )
+        given_back = set(place.addresses) - set(told.addresses)
         ops: Sequence[Op] = (
             Put(keys.place(place.uuid), codec.encode(told, over=undecided.raw)),
-            *(Delete(address) for address in place.addresses),
+            *(Delete(address) for address in sorted(given_back)),
             DeletePrefix(keys.blobs(place.node, place.uuid)),
             done,
         )

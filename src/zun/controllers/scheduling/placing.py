@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns a plan into a decision: the place, the node's inbox, sealed files and address claims; or the failure that people see."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -11,8 +11,10 @@ from zun.controllers.scheduling.cluster import PENDING, Cluster, Held
 from zun.controllers.scheduling.decisions import Decision, News
 from zun.controllers.scheduling.history import move_line
 from zun.controllers.scheduling.planner import NoPlace, Placement, Planner
+from zun.controllers.scheduling.pools import claims_of
 from zun.controllers.scheduling.requests import Request, request_of
 from zun.controllers.scheduling.staging import hand_over
+from zun.model.attachments import Attachment
 from zun.model.errors import Conflict
 from zun.model.inbox import inbox_of
 from zun.model.moving import Resume
@@ -69,7 +71,9 @@ class Placer:
         """Where `entry` goes, or why nowhere; None when that is known. What it takes is counted in `cluster` before anything is awaited."""
         undecided = Undecided(entry)
         resume = undecided.before.resume if undecided.before is not None else None
-        request = request_of(undecided.record, networks=resume.networks if resume is not None else None)
+        request = request_of(
+            undecided.record, networks=resume.networks if resume is not None else None, place=undecided.before
+        )
         plan = self.plan(cluster, request)
         if isinstance(plan, NoPlace):
             if resume is not None and not undecided.is_news(plan.detail, self._clock.now()):
@@ -116,6 +120,7 @@ class Placer:
             *undecided.unchanged(),
             unchanged(keys.node(facts.name), facts.record_revision),
             *(absent(key) for key in plan.addresses if key not in had),
+            *networks_unchanged(plan.attachments or (), cluster),
             *terms.compares,
         ]
         ops: list[Op] = [
@@ -158,6 +163,10 @@ class Placer:
             at=now,
             failure=PlaceFailure(reason=reason, detail=detail, at=now, seq=record.seq),
             resume=before.resume if before is not None else None,
+            addresses=kept_claims(before),
+            attachments=before.attachments if before is not None else None,
+            networks_done=before.networks_done if before is not None else 0,
+            networks_refused=before.networks_refused if before is not None else {},
         )
         put = Put(keys.place(record.uuid), codec.encode(place, over=undecided.raw))
         return Decision(
@@ -184,11 +193,25 @@ class Placer:
             # The claim was taken from the newest spec, so whatever resize waits is granted with it.
             resize_done=max((intent.n for intent in record.intents if intent.verb is Verb.RESIZE), default=0),
             addresses=list(plan.addresses),
+            attachments=plan.attachments,
+            networks_done=before.networks_done if before is not None else 0,
+            networks_refused=before.networks_refused if before is not None else {},
             why=plan.why,
             resume=resume,
             heal_delay_seconds=self._heal_delay,
             guarded=record.spec.auto_heal and self._heal_delay is not None,
         )
+
+
+def networks_unchanged(attachments: Iterable[Attachment], cluster: Cluster) -> list[Compare]:
+    """The conditions that nobody began to remove a network on which an address is given out."""
+    networks = {one.network for one in attachments}
+    return [unchanged(*cluster.networks.revision(network)) for network in sorted(networks)]
+
+
+def kept_claims(before: Place | None) -> list[str]:
+    """What a container without a node keeps of its addresses: those on networks of the control plane."""
+    return claims_of(before.attachments or []) if before is not None else []
 
 
 _SAY_AGAIN_SECONDS = 60.0

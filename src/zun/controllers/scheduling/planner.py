@@ -14,8 +14,10 @@ from zun.controllers.scheduling.cluster import Cluster, NodeState
 from zun.controllers.scheduling.explaining import Looked, Refusals, refusal, why
 from zun.controllers.scheduling.filters import FILTERS, Filter
 from zun.controllers.scheduling.options import SchedulerOptions
+from zun.controllers.scheduling.pools import claims_of
 from zun.controllers.scheduling.requests import Request
 from zun.controllers.scheduling.weighers import WEIGHERS, Weigher
+from zun.model.attachments import Attachment
 from zun.model.records import Claim
 
 _RESTARTING = 10.0
@@ -23,9 +25,9 @@ _RESTARTING = 10.0
 
 
 class Placement(msgspec.Struct, frozen=True):
-    """A node for a container, what it takes there, the keys of its fixed addresses, and why it is this node.
+    """A node for a container, what it takes there, the keys of its addresses, and why it is this node.
 
-    `seen` is how many nodes were looked at.
+    `seen` is how many nodes were looked at; `attachments` are its interfaces where they are the control plane's business, else None.
     """
 
     node: str
@@ -33,6 +35,7 @@ class Placement(msgspec.Struct, frozen=True):
     addresses: tuple[str, ...]
     why: str
     seen: int
+    attachments: list[Attachment] | None = None
 
 
 class NoPlace(msgspec.Struct, frozen=True):
@@ -72,9 +75,10 @@ class Planner:
         if best is None:
             return NoPlace(refusal(request, len(ring), refused))
         claim = request.claim(tuple(best.free_cpus[: request.dedicated]))
-        addresses = tuple(address_keys(request, best.facts)) if request.nets else ()
+        attachments = cluster.networks.grant(request) if best.facts.cni else None
+        addresses = address_keys(request, best.facts) if attachments is None else claims_of(attachments)
         words = why(best, claim, Looked(found, seen, len(ring)), refused)
-        return Placement(best.name, claim, addresses, words, seen)
+        return Placement(best.name, claim, tuple(addresses), words, seen, attachments)
 
     def _passes(
         self, filters: Sequence[Filter], request: Request, node: NodeState, cluster: Cluster, refused: Refusals

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from zun.drivers.runtime.types import Capability
+from zun.model.attachments import Attachment, Port
 from zun.model.container import ContainerSpec, NetRequest
-from zun.model.records import Claim, ContainerRecord
+from zun.model.records import Claim, ContainerRecord, Place
 from zun.model.resources import DEDICATED, millicpus
 from zun.services.committed import LOCAL_DOMAIN
 
@@ -21,7 +22,7 @@ _LOCAL = f"{LOCAL_DOMAIN}/"
 class Request(msgspec.Struct, frozen=True):
     """One container's demands. `dedicated` is a number of whole cpus (0: it shares); `secrets` tells that files or a login
     must be sealed for the node; `local_image` is an image that only lies on the node where it was committed; `leaves` is the node it must not
-    be placed on since it leaves that."""
+    be placed on since it leaves that. `exposed` are the only ports that are open on networks of the service (None: all). `kept` are interfaces that it has already, with addresses on networks of the control plane; None: it has none such."""
 
     uuid: str
     millicpus: int
@@ -37,6 +38,9 @@ class Request(msgspec.Struct, frozen=True):
     secrets: bool = False
     local_image: str | None = None
     leaves: str | None = None
+    project_id: str = ""
+    exposed: tuple[Port, ...] | None = None
+    kept: tuple[Attachment, ...] | None = None
 
     def claim(self, cpus: tuple[int, ...] = ()) -> Claim:
         """What it takes of a node; `cpus` are those it got for itself."""
@@ -49,9 +53,13 @@ class Request(msgspec.Struct, frozen=True):
 
 
 def request_of(
-    record: ContainerRecord, *, leaves: str | None = None, networks: Sequence[NetRequest] | None = None
+    record: ContainerRecord,
+    *,
+    leaves: str | None = None,
+    networks: Sequence[NetRequest] | None = None,
+    place: Place | None = None,
 ) -> Request:
-    """What the wish asks for; `networks` are those it is on when they are not the wish's."""
+    """What the wish asks for; `networks` are those it is on when they are not the wish's, `place` is where it was."""
     spec = record.spec
     source = record.image_source
     return Request(
@@ -71,7 +79,24 @@ def request_of(
         secrets=record.files > 0 or (source is not None and source.credentials),
         local_image=source.reference if source is not None and source.reference.startswith(_LOCAL) else None,
         leaves=leaves,
+        project_id=record.project_id,
+        exposed=exposed_of(spec),
+        kept=_kept(place),
     )
+
+
+def exposed_of(spec: ContainerSpec) -> tuple[Port, ...] | None:
+    """The ports that are open for others on its networks, when it exposes any; else all are."""
+    if not spec.exposed_ports:
+        return None
+    pieces = (port.partition("/") for port in spec.exposed_ports)
+    return tuple(Port(int(number), "udp" if protocol == "udp" else "tcp") for number, _, protocol in pieces)
+
+
+def _kept(place: Place | None) -> tuple[Attachment, ...] | None:
+    """What a node tells of networks counts for its engine's own only: of ours the place knows."""
+    attachments = place.attachments if place is not None else None
+    return None if attachments is None else tuple(attachments)
 
 
 def dedicated_cpus(cpu: float) -> int:

@@ -102,6 +102,13 @@ class Networks(Protocol):
         """Unplug it. Raises `NotFound` when it is not on that network."""
 
 
+class Plugger(Protocol):
+    """Who plugs sandboxes in, for engines that have to call it themselves. Raises `NotFound` (not prepared), `Conflict`, `Unavailable`, `Timeout`."""
+
+    async def plug(self, key: str, container_id: str, netns: str) -> None:
+        """Give the namespace at the path `netns` the interfaces that were prepared under `key`. Doing it again changes nothing."""
+
+
 class ByteSession(Protocol):
     """A live conversation with a process: exec or attach."""
 

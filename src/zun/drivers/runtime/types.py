@@ -106,7 +106,8 @@ class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     `cpu` is a hard limit in cores, `cpuset` a list of cpus ("2,3"), `memory_mib` a hard limit, `disk_gib` 0 none.
     `stdin_once`: the input of an interactive one ends with the first session, as `cat | program` needs it; else it stays open.
-    The first network is the primary one; none at all means the engine's default.
+    The first network is the primary one; none at all means the engine's default, unless it is `unplugged`: then somebody else plugs it in,
+    and the engine gives it nothing but loopback. `addresses` are what its own name stands for then.
     """
 
     uuid: str
@@ -131,6 +132,8 @@ class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
     healthcheck: HealthCheck | None = None
     exposed_ports: list[str] = []
     networks: tuple[NetworkRequest, ...] = ()
+    unplugged: bool = False
+    addresses: tuple[str, ...] = ()
     volumes: tuple[VolumeMount, ...] = ()
     files: tuple[FileMount, ...] = ()
 

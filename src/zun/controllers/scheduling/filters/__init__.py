@@ -4,7 +4,7 @@
 A node is counted under the first filter that refuses it, so the counts of an explanation add up.
 """
 
-from zun.controllers.scheduling.filters.address import AddressFilter
+from zun.controllers.scheduling.filters.address import AddressFilter, RoomFilter
 from zun.controllers.scheduling.filters.base import Filter
 from zun.controllers.scheduling.filters.capability import CapabilityFilter
 from zun.controllers.scheduling.filters.cores import CoresFilter
@@ -45,4 +45,5 @@ FILTERS: tuple[Filter, ...] = (
     DedicatedFilter(),
     DiskFilter(),
     AddressFilter(),
+    RoomFilter(),
 )

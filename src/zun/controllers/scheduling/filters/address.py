@@ -1,11 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixed addresses that somebody has already."""
+"""Addresses: fixed ones that somebody has already, and networks that are full."""
 
 from collections.abc import Sequence
 
-from zun.controllers.scheduling.addresses import address_keys
+from zun.controllers.scheduling.addresses import address_keys, fixed
 from zun.controllers.scheduling.cluster import Cluster, NodeState
 from zun.controllers.scheduling.requests import Request
+
+
+class RoomFilter:
+    """Every network has an address left."""
+
+    words = "no address is free"
+
+    def applies(self, _request: Request) -> bool:
+        """Always: who names no network is given one."""
+        return True
+
+    def check(self, request: Request, node: NodeState, cluster: Cluster) -> bool:
+        """Whether the node passes. An engine finds out by itself."""
+        return not node.facts.cni or cluster.networks.has_room(request)
+
+    def explain(self, request: Request, _refused: Sequence[NodeState]) -> str:
+        """The reason with the networks asked for."""
+        return f"{self.words} ({', '.join(net.network for net in request.nets) or 'on the default network'})"
 
 
 class AddressFilter:
@@ -15,7 +33,7 @@ class AddressFilter:
 
     def applies(self, request: Request) -> bool:
         """When a fixed address was asked for."""
-        return any(net.v4_fixed_ip or net.v6_fixed_ip for net in request.nets)
+        return any(map(fixed, request.nets))
 
     def check(self, request: Request, node: NodeState, cluster: Cluster) -> bool:
         """Whether the node passes."""
@@ -23,5 +41,5 @@ class AddressFilter:
 
     def explain(self, request: Request, _refused: Sequence[NodeState]) -> str:
         """The reason with the addresses asked for."""
-        asked = [ip for net in request.nets for ip in (net.v4_fixed_ip, net.v6_fixed_ip) if ip]
+        asked = [ip for net in request.nets for ip in fixed(net)]
         return f"{self.words} ({', '.join(asked)})"

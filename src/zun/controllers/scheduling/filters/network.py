@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks of the node's engine."""
+"""Networks: of the node's engine, or of the control plane."""
 
 from collections.abc import Sequence
 
@@ -14,16 +14,20 @@ class NetworkFilter:
 
     words = "lacks a requested network"
 
-    def applies(self, request: Request) -> bool:
-        """When networks were asked for."""
-        return bool(request.nets)
+    def applies(self, _request: Request) -> bool:
+        """Always: some nodes need a network for those that name none."""
+        return True
 
-    def check(self, request: Request, node: NodeState, _cluster: Cluster) -> bool:
+    def check(self, request: Request, node: NodeState, cluster: Cluster) -> bool:
         """Whether the node passes."""
-        return all(_serves(node, net) for net in request.nets)
+        if node.facts.cni:
+            return cluster.networks.wanted(request) is not None
+        return not request.nets or all(_serves(node, net) for net in request.nets)
 
     def explain(self, request: Request, refused: Sequence[NodeState]) -> str:
         """The reason with the networks that are missing somewhere."""
+        if not request.nets:
+            return f"{self.words} (none was named, and no network is the default one)"
         missing = [net for net in request.nets if not all(_serves(node, net) for node in refused)]
         return f"{self.words} ({', '.join(_describe(net) for net in missing)})"
 

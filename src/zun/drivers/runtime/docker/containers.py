@@ -3,7 +3,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from zun.drivers.runtime.docker import request as wording
 from zun.drivers.runtime.docker import seen
 from zun.drivers.runtime.docker.engine import Engine, Incoming
 from zun.drivers.runtime.docker.fingerprint import fingerprint, supports_disk_quota
+from zun.drivers.runtime.docker.holding import Holders
 from zun.drivers.runtime.docker.networks import DockerNetworks
 from zun.drivers.runtime.docker.terminals import Terminals
 from zun.drivers.runtime.types import ContainerRequest, Fingerprint, RuntimeEvent, RuntimeEventKind, Seen
@@ -27,13 +28,22 @@ class DockerContainers:
     """Implements `Containers` on a Docker engine, for one owner."""
 
     def __init__(
-        self, engine: Engine, owner: str, clock: Clock, networks: DockerNetworks, terminals: Terminals
+        self,
+        engine: Engine,
+        owner: str,
+        clock: Clock,
+        networks: DockerNetworks,
+        terminals: Terminals,
+        *,
+        holders: Holders,
     ) -> None:
         self._engine = engine
         self._owner = owner
         self._clock = clock
         self._networks = networks
         self._terminals = terminals
+        self._holders = holders
+        self._held: dict[str, bool] = {}  # whether a container, by handle, joins the network of a holder
         self._disk_quota: bool | None = None
         self._out_of_memory: dict[str, float] = {}  # when, by handle, until it is removed
 
@@ -52,6 +62,7 @@ class DockerContainers:
         summaries = await self._engine.call(
             "GET", "containers/json", "list the containers", params={"all": "1", "filters": self._filters()}
         )
+        await self._holders.sweep(summaries)
         gate = asyncio.Semaphore(_INSPECTS_AT_ONCE)
 
         async def look(handle: str) -> Seen | None:
@@ -62,7 +73,11 @@ class DockerContainers:
                     return None  # removed since it was listed
 
         async with asyncio.TaskGroup() as group:
-            looks = [group.create_task(look(summary["Id"])) for summary in summaries]
+            looks = [
+                group.create_task(look(summary["Id"]))
+                for summary in summaries
+                if not labels.is_holder(summary.get("Labels"))
+            ]
         return [found for task in looks if (found := task.result()) is not None]
 
     @asynccontextmanager
@@ -92,12 +107,15 @@ class DockerContainers:
             return await self._adopt(request, name)
         handle: str = made["Id"]
         self._terminals.remember(handle, tty=request.tty)
+        self._held[handle] = request.unplugged
         if len(request.networks) > 1:
             await self._connect_further(handle, request, present=())
         return handle
 
     async def start(self, handle: str) -> None:
-        """Start it; already running is no error."""
+        """Start it, its network first; already running is no error."""
+        if self._held.get(handle, True):
+            await self._holders.ready(await self._inspect(handle))
         await self._act(handle, "start", "start the container")
 
     async def stop(self, handle: str, timeout_seconds: int) -> None:
@@ -131,7 +149,11 @@ class DockerContainers:
             await self._engine.call("POST", f"containers/{handle}/update", "change the container's limits", body=body)
 
     async def remove(self, handle: str) -> None:
-        """Remove it with its anonymous volumes; when somebody else is at it, wait until it is gone."""
+        """Remove it with its anonymous volumes, and what holds its network; when somebody else is at it, wait until it is gone."""
+        told: dict[str, Any] = {}
+        if self._held.get(handle, True):
+            with suppress(NotFound):
+                told = await self._inspect(handle)
         try:
             await self._engine.call(
                 "DELETE", f"containers/{handle}", "remove the container", params={"force": "1", "v": "1"}
@@ -143,6 +165,8 @@ class DockerContainers:
                 raise
             await self._wait_until_removed(handle)
         self._terminals.forget(handle)
+        await self._holders.remove(told)
+        self._held.pop(handle, None)
 
     async def _act(self, handle: str, verb: str, doing: str) -> None:
         await self._engine.call("POST", f"containers/{handle}/{verb}", doing)
@@ -152,6 +176,7 @@ class DockerContainers:
         known = seen.identity(told)
         if known is None or known[0] != self._owner:
             raise NotFound(f"Container {handle[:12]} is not one of this node's; list the containers.")
+        self._held[handle] = bool(wording.joined(told))
         return told
 
     async def _check(self, request: ContainerRequest) -> None:

@@ -54,6 +54,13 @@ class DockerOptions(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Runtime of containers that ask for none; empty: the engine's own default."),
     ] = ""
 
+    sandbox_image: Annotated[
+        str,
+        Meta(
+            description="Image of what holds the network of containers that the service plugs in; any that does nothing until it is stopped."
+        ),
+    ] = "zun.local/pause:1"
+
     swap: Annotated[Swap, Meta(description="Whether containers with a memory limit may swap.")] = Swap.NONE
 
     most_processes: Annotated[

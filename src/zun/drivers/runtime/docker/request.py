@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A container request in the engine's words. Pure: what a request means is decided here and can be read off a test."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from zun.drivers.runtime import labels
@@ -16,6 +17,9 @@ _LOG_DRIVER = "local"  # json-file loses bytes that are no UTF-8
 _LOG_FILES = 2
 _UNLIMITED = -1
 _ID_PREFIX = "sha256:"
+_JOINS = "container:"
+_HOLDER = "-net"
+_HOLDER_PROCESSES = 16
 _FORBIDDEN_NETWORKS = frozenset({"host", "none"})
 
 
@@ -39,7 +43,8 @@ def create_body(request: ContainerRequest, *, owner: str, options: DockerOptions
             uuid=request.uuid,
             generation=request.generation,
             project_id=request.project_id,
-        ),
+        )
+        | _for_holder(request),
         "Env": [f"{key}={value}" for key, value in request.environment.items()],
         "Tty": request.tty,
         "OpenStdin": request.interactive,
@@ -50,17 +55,54 @@ def create_body(request: ContainerRequest, *, owner: str, options: DockerOptions
         "Cmd": request.command,
         "Entrypoint": request.entrypoint,
         "WorkingDir": request.workdir,
-        "Hostname": request.hostname,
+        "Hostname": None if request.unplugged else request.hostname,
     }
     body |= {key: value for key, value in overrides.items() if value is not None}
     if request.healthcheck is not None:
         body["Healthcheck"] = _healthcheck(request.healthcheck)
-    if request.exposed_ports:
+    if request.exposed_ports and not request.unplugged:
         body["ExposedPorts"] = {port if "/" in port else f"{port}/tcp": {} for port in request.exposed_ports}
     if request.networks:
         first = request.networks[0]
         body["NetworkingConfig"] = {"EndpointsConfig": {first.network: endpoint(first)}}
     return body
+
+
+def holder_name(uuid: str, generation: int) -> str:
+    """The name of what holds a container's network."""
+    return f"{name(uuid, generation)}{_HOLDER}"
+
+
+def joined(told: Mapping[str, Any]) -> str:
+    """The name of the holder that an inspected container joins; "" when its network is its own."""
+    mode = (told.get("HostConfig") or {}).get("NetworkMode") or ""
+    return mode.removeprefix(_JOINS) if mode.startswith(_JOINS) and mode.endswith(_HOLDER) else ""
+
+
+def holder_body(told: Mapping[str, Any], options: DockerOptions) -> dict[str, Any]:
+    """The body of the call that makes the holder of an inspected container: it may do as good as nothing, for nothing is what it has to do."""
+    own = told["Config"]["Labels"]
+    hostname = own.get(labels.HOSTNAME) or own[labels.UUID][:12]
+    return {
+        "Image": image(options.sandbox_image),
+        "Hostname": hostname,
+        "Labels": {
+            labels.OWNER: own[labels.OWNER],
+            labels.HOLDS: own[labels.UUID],
+            labels.GENERATION: own[labels.GENERATION],
+            labels.PROJECT: own[labels.PROJECT],
+        },
+        "HostConfig": {
+            "RestartPolicy": {"Name": "no"},
+            "NetworkMode": "none",
+            "ExtraHosts": [f"{hostname}:{addr}" for addr in own.get(labels.ADDRESSES, "").split(",") if addr],
+            "ReadonlyRootfs": True,
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+            "PidsLimit": _HOLDER_PROCESSES,
+            "LogConfig": {"Type": "none"},
+        },
+    }
 
 
 def endpoint(request: NetworkRequest) -> dict[str, Any]:
@@ -75,6 +117,23 @@ def check_network(network: str) -> None:
     """Refuse what is no network of a container's own. Raises `Invalid`."""
     if network in _FORBIDDEN_NETWORKS or ":" in network:
         raise Invalid(f"Containers may not use the network {network!r}; name one that the node lists.")
+
+
+def _network_mode(request: ContainerRequest) -> str:
+    if request.unplugged:
+        return f"{_JOINS}{holder_name(request.uuid, request.generation)}"
+    return request.networks[0].network if request.networks else "default"
+
+
+def _for_holder(request: ContainerRequest) -> dict[str, str]:
+    """What the engine takes of nobody that joins a network; the holder is told it. Also what is empty, lest the image's labels tell it."""
+    if not request.unplugged:
+        return {}
+    return {
+        labels.HOSTNAME: request.hostname or "",
+        labels.ADDRESSES: ",".join(request.addresses),
+        labels.PORTS: ",".join(request.exposed_ports),
+    }
 
 
 def limits(cpu: float | None, memory_mib: int | None, cpuset: str | None, swap: Swap) -> dict[str, Any]:
@@ -93,7 +152,7 @@ def limits(cpu: float | None, memory_mib: int | None, cpuset: str | None, swap: 
 def _host(request: ContainerRequest, options: DockerOptions) -> dict[str, Any]:
     host: dict[str, Any] = {
         "RestartPolicy": {"Name": "no"},
-        "NetworkMode": request.networks[0].network if request.networks else "default",
+        "NetworkMode": _network_mode(request),
         "Privileged": request.privileged,
         **limits(request.cpu, request.memory_mib, request.cpuset, options.swap),
     }

@@ -4,9 +4,11 @@
 from typing import Self
 
 from zun.base.clock import Clock
+from zun.drivers.runtime.base import Plugger
 from zun.drivers.runtime.docker.address import resolve
 from zun.drivers.runtime.docker.containers import DockerContainers
 from zun.drivers.runtime.docker.engine import Engine
+from zun.drivers.runtime.docker.holding import Holders
 from zun.drivers.runtime.docker.images import DockerImages
 from zun.drivers.runtime.docker.networks import DockerNetworks
 from zun.drivers.runtime.docker.options import DockerOptions
@@ -18,17 +20,19 @@ from zun.model.errors import ZunError
 class DockerRuntime:
     """A `Runtime` on a Docker engine; made by `open`."""
 
-    def __init__(self, engine: Engine, owner: str, clock: Clock) -> None:
+    def __init__(self, engine: Engine, owner: str, clock: Clock, plugger: Plugger | None = None) -> None:
         terminals = Terminals(engine)
         self._engine = engine
         self._networks = DockerNetworks(engine)
-        self._containers = DockerContainers(engine, owner, clock, self._networks, terminals)
+        holders = Holders(engine, owner, plugger)
+        self._containers = DockerContainers(engine, owner, clock, self._networks, terminals, holders=holders)
         self._images = DockerImages(engine)
         self._streams = DockerStreams(engine, clock, terminals)
 
     @classmethod
-    async def open(cls, options: DockerOptions, *, owner: str, clock: Clock) -> Self:
+    async def open(cls, options: DockerOptions, *, owner: str, clock: Clock, plugger: Plugger | None = None) -> Self:
         """Connect to the engine. `owner` is the id of this node or installation: containers of others are never touched.
+        `plugger` plugs in the containers that are made without a network of the engine's; None: there are none such.
 
         Raises `Unavailable` when no engine answers, with what to do, and `Invalid` for an address that is none.
         """
@@ -38,7 +42,7 @@ class DockerRuntime:
         except ZunError:
             await engine.close()
             raise
-        return cls(engine, owner, clock)
+        return cls(engine, owner, clock, plugger)
 
     @property
     def name(self) -> str:

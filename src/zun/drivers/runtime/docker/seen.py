@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from zun.drivers.runtime import labels
+from zun.drivers.runtime.docker.request import joined
 from zun.drivers.runtime.types import ImageInfo, RuntimeEvent, RuntimeEventKind, Seen
 from zun.model.records import Address, SeenState
 
@@ -66,7 +67,7 @@ def container(told: dict[str, Any], *, oom_at: float | None = None) -> Seen:
         finished_at=moment(state.get("FinishedAt")) if ended else None,
         health=_health(state),
         addresses=_addresses(told["NetworkSettings"].get("Networks") or {}),
-        ports=_ports(told["Config"].get("ExposedPorts") or {}),
+        ports=_ports(dict.fromkeys(_exposed(told))),
         image_id=told.get("Image") or "",
         pid=state.get("Pid") or 0,
     )
@@ -116,6 +117,12 @@ def _addresses(networks: dict[str, dict[str, Any]]) -> tuple[Address, ...]:
         for addr, version in ((place.get("IPAddress"), 4), (place.get("GlobalIPv6Address"), 6))
         if addr
     )
+
+
+def _exposed(told: dict[str, Any]) -> list[str]:
+    """The image's ports, and those that were asked for."""
+    asked = (told["Config"].get("Labels") or {}).get(labels.PORTS, "") if joined(told) else ""
+    return [*(told["Config"].get("ExposedPorts") or {}), *filter(None, asked.split(","))]
 
 
 def _ports(exposed: dict[str, Any]) -> tuple[int, ...]:

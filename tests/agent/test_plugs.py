@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers on networks of the control plane: plugged in before they are made, let go of after they are gone."""
+
+import msgspec
+from agent_records import C1, inbox, intent, run_intents, uuid_of
+from agent_world import World
+
+from support.network_machine import network_attachment
+from support.records import node_info
+from zun.agent.plugs import Plugs
+from zun.drivers.network.fake import FakeNetworks
+from zun.model.attachments import SandboxNetwork, sandbox_key
+from zun.model.errors import Unavailable
+from zun.model.networks import CNI
+from zun.model.records import Inbox, NodeInfo, SeenState, Verb
+from zun.store import codec, keys
+
+KEY = sandbox_key(C1, 1)
+FIRST = network_attachment(1, 1)
+
+
+def on(wanted: Inbox, *attachments: object) -> Inbox:
+    return msgspec.structs.replace(wanted, attachments=list(attachments) or [FIRST])
+
+
+async def plugged_world(world: World) -> FakeNetworks:
+    world.networks = FakeNetworks()
+    await world.start()
+    return world.networks
+
+
+async def test_a_node_says_what_it_plugs_into(world: World) -> None:
+    await plugged_world(world)
+    stored = await world.store.get(keys.node_info("node-1"))
+    assert stored is not None
+    info = codec.decode(NodeInfo, stored.value)
+    assert CNI in info.capabilities
+    assert info.networks == []
+
+
+async def test_a_node_does_not_offer_what_it_would_not_plug_in() -> None:
+    info = node_info(capabilities=["capsules", "exec"])
+    assert "capsules" not in Plugs(FakeNetworks()).described(info).capabilities
+    assert Plugs(None).described(info) == info
+
+
+async def test_the_interfaces_are_known_before_the_container_is_made_and_gone_after_it(world: World) -> None:
+    networks = await plugged_world(world)
+    await world.wish(on(inbox(C1, *run_intents()), FIRST))
+    await world.until(SeenState.RUNNING)
+    assert networks.sandboxes == {KEY: SandboxNetwork(KEY, (FIRST,))}
+    assert world.only().request.unplugged
+    await world.ask(intent(3, Verb.STOP), intent(4, Verb.REBUILD, run=True))
+    await world.done("req-4")
+    assert set(networks.sandboxes) == {KEY}
+    await world.ask(intent(5, Verb.DELETE, force=True))
+    await world.until(SeenState.GONE)
+    assert networks.sandboxes == {}
+
+
+async def test_a_container_is_not_made_when_its_network_cannot_be_prepared(world: World) -> None:
+    networks = await plugged_world(world)
+    networks.failure = Unavailable("The disk is full; make room.")
+    await world.wish(on(inbox(C1, *run_intents())))
+    result = await world.done("req-run")
+    assert result.message == "The disk is full; make room."
+    assert world.objects() == []
+
+
+async def test_what_the_daemon_cannot_undo_now_is_undone_later(world: World) -> None:
+    networks = await plugged_world(world)
+    await world.wish(on(inbox(C1, *run_intents())))
+    await world.until(SeenState.RUNNING)
+    networks.failure = Unavailable("It is away.")
+    await world.ask(intent(3, Verb.DELETE, force=True))
+    await world.until(SeenState.GONE)
+    assert set(networks.sandboxes) == {KEY}
+    await world.unwish()
+    await world.settle(world.options.sync_seconds + 5)
+    assert networks.sandboxes == {}
+
+
+async def test_a_new_life_of_the_agent_lets_go_of_what_is_nobodys(world: World) -> None:
+    networks = await plugged_world(world)
+    await world.wish(on(inbox(C1, *run_intents())))
+    await world.until(SeenState.RUNNING)
+    await world.stop()
+    stray = sandbox_key(uuid_of(9), 1)
+    await networks.prepare(SandboxNetwork(stray, (network_attachment(1, 9),)))
+    await world.start()
+    await world.settle()
+    assert set(networks.sandboxes) == {KEY}
+
+
+async def test_a_container_whose_place_and_node_do_not_agree_is_not_made_without_a_network(world: World) -> None:
+    await plugged_world(world)
+    await world.wish(inbox(C1, *run_intents()))
+    result = await world.done("req-run")
+    assert result.message is not None
+    assert "placed here when other networks were used" in result.message
+    other = uuid_of(2)
+    world.networks = None
+    await world.restart()
+    await world.wish(on(inbox(other, *run_intents())))
+    result = await world.done("req-run", uuid=other)
+    assert result.message is not None
+    assert world.objects(other) == []
+
+
+async def test_a_network_is_attached_and_detached_as_the_place_has_it(world: World) -> None:
+    networks = await plugged_world(world)
+    second = network_attachment(2, 1, ifname="eth1")
+    await world.wish(on(inbox(C1, *run_intents()), FIRST))
+    await world.until(SeenState.RUNNING)
+    attach = intent(3, Verb.NETWORK_ATTACH, network="net2", network_id="net2")
+    await world.wish(on(inbox(C1, attach), FIRST, second))
+    assert (await world.done("req-3")).message is None
+    assert networks.sandboxes[KEY].attachments == (FIRST, second)
+    detach = intent(4, Verb.NETWORK_DETACH, network="net1", network_id="net1")
+    await world.wish(on(inbox(C1, detach), second))
+    assert (await world.done("req-4")).message is None
+    assert networks.sandboxes[KEY].attachments == (second,)
+
+
+async def test_what_the_leader_refused_fails_with_its_words_and_changes_nothing(world: World) -> None:
+    networks = await plugged_world(world)
+    await world.wish(on(inbox(C1, *run_intents()), FIRST))
+    await world.until(SeenState.RUNNING)
+    attach = intent(3, Verb.NETWORK_ATTACH, network="net2", network_id="net2")
+    refused = msgspec.structs.replace(on(inbox(C1, attach), FIRST), refused={3: "Network net2 has no free address."})
+    await world.wish(refused)
+    result = await world.done("req-3")
+    assert (result.message, result.error_status) == ("Network net2 has no free address.", 409)
+    assert networks.sandboxes[KEY].attachments == (FIRST,)
+    assert await world.state() is SeenState.RUNNING
