@@ -4,10 +4,14 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 from agent_records import C1, NODE, inbox, intent, run_intents, uuid_of
 from agent_world import World
 
+from support.network_machine import network_attachment
+from zun.drivers.network.fake import FakeNetworks
+from zun.model.attachments import sandbox_key
 from zun.model.errors import Internal
 from zun.model.records import NodeInfo, SeenState, Verb
 from zun.store import codec, keys
@@ -257,3 +261,22 @@ async def test_a_damaged_memory_of_the_store_is_named(known: World) -> None:
     (known.state_dir / "store.json").write_text("{")
     with pytest.raises(Internal, match=r"store\.json is damaged"):
         known.make_agent()
+
+
+async def test_what_the_store_forgot_keeps_its_networks_until_it_is_removed(known: World, tmp_path: Path) -> None:
+    networks = known.networks = FakeNetworks()
+    await known.start()
+    path = await back_up(known, tmp_path / "backup")
+    wanted = inbox(C1, *run_intents(), command=FOREVER)
+    await known.wish(msgspec.structs.replace(wanted, attachments=[network_attachment(1, 1)]))
+    await known.until(SeenState.RUNNING)
+    assert set(networks.sandboxes) == {sandbox_key(C1, 1)}
+    await known.stop()
+    await restore(known, path, MemoryStore(known.clock))
+    await known.start()
+    await known.settle(600)
+    assert known.only(C1).lives
+    assert set(networks.sandboxes) == {sandbox_key(C1, 1)}
+    known.engine.vanish(known.only(C1).handle)
+    await known.settle(600)
+    assert networks.sandboxes == {}

@@ -87,7 +87,7 @@ class Agent:
         self._options = options
         about = About(link.node, identity.uuid, boot_id, clock.now(), endpoint)
         self._engine = Engine(runtime, clock, options)
-        self._images, self._plugs = Images(runtime, options), Plugs(networks)
+        self._images = Images(runtime, options)
         self._journal, self._memories = _open(state_dir, run_blocking)
         self._files = Files(state_dir, key, link, clock, run_blocking=run_blocking)
         self._reporter = Reporter(link, self._journal, clock)
@@ -107,7 +107,7 @@ class Agent:
             tracer=tracer,
             touch=self._touch,
             guards=self._guards,
-            plugs=self._plugs,
+            plugs=Plugs(networks),
             known_store=self._known_store,
         )
         self._supervisor = Supervisor(tools, self._in_use)
@@ -115,13 +115,8 @@ class Agent:
         self._fencing = Fencing(self._supervisor, self._touch, clock)
         self._watching = Watching(runtime, self._supervisor, tools)
         sessions = ExecSessions(clock, limit=options.exec_sessions, idle_seconds=options.exec_idle_seconds)
-        self.live = AgentLive(
-            runtime,
-            self._supervisor.handle,
-            sessions,
-            Describing(about, runtime, clock),
-            timeout_seconds=options.engine_timeout_seconds,
-        )
+        describing, patience = Describing(about, runtime, clock), options.engine_timeout_seconds
+        self.live = AgentLive(runtime, self._supervisor.handle, sessions, describing, timeout_seconds=patience)
         self._publishing = Publishing(about, link, tools, state_dir)
         self._ready = asyncio.Event()
         self._heard_at = clock.monotonic()
