@@ -18,6 +18,7 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from support.examining import doctor_of
 from support.records import node_info, record
 from zun.api.app import Around
 from zun.api.assembly import Services, application
@@ -148,6 +149,7 @@ async def zun(directory: Path) -> None:
         registries=RegistryService(view, policy, writer, key, clock),
         limits=LimitService(view, policy, writer, defaults),
         networks=NetworkService(store, view, policy, writer, clock),
+        doctor=doctor_of(store, view, policy, FakeDirectory(), clock),
     )
     app = application(services, Around(identity, view, clock, ApiOptions()), ContainerOptions())
     rate = [0.0]

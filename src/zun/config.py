@@ -32,6 +32,7 @@ from zun.gate.options import GateOptions
 from zun.model.errors import Invalid
 from zun.nodestreams.options import NodeStreamOptions
 from zun.policy.options import PolicyOptions
+from zun.services.doctor.options import DoctorOptions
 from zun.services.join_options import JoinOptions
 from zun.services.live_options import LiveOptions
 from zun.services.options import ContainerOptions, QuotaOptions
@@ -87,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     identity: IdentityOptions = IdentityOptions()
     keystone_authtoken: KeystoneOptions = KeystoneOptions()
     store: StoreOptions = StoreOptions()
+    doctor: DoctorOptions = DoctorOptions()
     gate: GateOptions = GateOptions()
     join: JoinOptions = JoinOptions()
     log: LogOptions = LogOptions()

@@ -11,7 +11,7 @@ from typing import Any
 
 from zun import __version__
 from zun.base.addresses import address
-from zun.commands import authorities, cni, etcd, keystone
+from zun.commands import authorities, backup, cni, etcd, keystone
 from zun.model.errors import Invalid, ZunError
 
 
@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     etcd.add(commands, _common)
     keystone.add(commands, _common)
     cni.add(commands, lambda parser: _common(parser, state_dir="zun-node"))
+    backup.add(commands, _common)
     return parser
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Refusals: their form, and which one a client gets for what."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -14,6 +15,7 @@ from zun.api.routing import Route
 from zun.base.clock import ManualClock
 from zun.model.errors import Internal, Timeout, Unavailable
 from zun.services.options import QuotaOptions
+from zun.store.freshness import AWAY_SECONDS
 from zun.store.interface import Compare, Op, TxnResult
 from zun.store.memory import MemoryStore
 
@@ -172,6 +174,56 @@ async def test_with_the_store_away_reads_say_that_they_may_be_old_and_writes_are
             assert response.status_code == 200
             assert response.headers["warning"].startswith("110")
         assert error_of(await api.member.post(C, json={"image": "busybox"})) == (503, "service-unavailable")
+
+
+async def test_every_read_says_that_it_may_be_old_and_none_that_does_not_come_from_the_store() -> None:
+    async with api_world(store=RemoteStore(ManualClock())) as api:
+        await api.world.node()
+        api.world.view.stale_since = api.clock.now()
+        for path in (
+            "/v1/hosts",
+            "/v1/services",
+            "/v1/images",
+            "/v1/registries",
+            "/v1/availability_zones",
+            "/v1/quotas/shop",
+        ):
+            response = await api.admin.get(path)
+            assert response.status_code == 200, path
+            assert response.headers["warning"].startswith("110"), path
+        for path in ("/", "/v1", "/v1/openapi.json", "/healthcheck"):
+            assert "warning" not in (await api.stranger.get(path)).headers, path
+
+
+class Unasked(RemoteStore):
+    """A store that nobody may ask from a certain moment on: it would never answer."""
+
+    hangs = False
+
+    def _reach(self) -> None:
+        assert not self.hangs, "nobody waits for a store that is known to be away"
+        super()._reach()
+
+
+async def test_while_the_store_is_known_to_be_away_nobody_waits_for_it() -> None:
+    store = Unasked(ManualClock())
+    async with api_world(store=store) as api:
+        uuid = (await api.create())["uuid"]
+        store.away = True
+        await api.member.get(C)
+        api.clock.advance(AWAY_SECONDS)
+        for _ in range(20):
+            await asyncio.sleep(0)  # the view asks, and waits for its next turn
+        store.hangs = True
+        refused = [
+            await api.member.post(C, json={"image": "busybox"}),
+            await api.admin.delete(f"{C}/{uuid}", params={"force": "true"}),
+            await api.member.patch(f"{C}/{uuid}", json={"name": "other"}),
+            await api.member.get(f"{C}/{uuid}/container_actions"),
+            await api.admin.put("/v1/quotas/shop", json={"containers": 5}),
+        ]
+        assert [error_of(response)[0] for response in refused] == [503] * len(refused)
+        assert "nothing was" in refused[0].json()["errors"][0]["detail"]
 
 
 async def _broken(api: ApiWorld, failure: Exception) -> tuple[int, dict[str, object]]:

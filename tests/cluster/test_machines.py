@@ -4,6 +4,7 @@
 import json
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,43 @@ def test_the_api_goes_on_when_one_of_its_machines_is_without_power(cluster: Clus
         eventually(lambda: client.get("/v1/containers").status_code == OK, "the other one answers")
     finally:
         cluster.start("control1")
+
+
+def test_with_the_whole_store_away_reads_are_still_answered_with_a_warning(
+    cluster: Cluster, client: httpx.Client
+) -> None:
+    view = run(client)
+    shown = f"/v1/containers/{view['uuid']}"
+    for member in ("etcd1", "etcd2", "etcd3"):
+        cluster.freeze(f"{member}/etcd")
+    try:
+        eventually(lambda: _unwell(cluster), "all API servers are out of the balancing")
+        answer = client.get(shown)
+        assert (answer.status_code, answer.json()["name"]) == (OK, view["name"])
+        assert answer.headers["Warning"].startswith("110")
+        refused = client.delete(shown, params={"force": "true"})
+        assert (refused.status_code, "store" in refused.text) == (503, True)
+    finally:
+        for member in ("etcd1", "etcd2", "etcd3"):
+            cluster.thaw(f"{member}/etcd")
+    eventually(lambda: "Warning" not in client.get(shown).headers, "the store is back")
+    eventually(lambda: client.delete(shown, params={"force": "true"}).status_code == 204, "it is deleted")
+
+
+_SHOW_STAT = """
+import socket
+asked = socket.socket(socket.AF_UNIX)
+asked.connect("/run/haproxy.sock")
+asked.sendall(b"show stat\\n")
+print(asked.makefile().read())
+"""
+
+
+def _unwell(cluster: Cluster) -> bool:
+    """Whether no API server counts as well."""
+    rows = cluster.machines["lb"].run(sys.executable, "-c", _SHOW_STAT).splitlines()
+    states = [row.split(",")[17] for row in rows if row.startswith("api,control")]
+    return len(states) == 2 and set(states) == {"DOWN"}
 
 
 def test_a_frozen_process_goes_on_where_it_stood(cluster: Cluster) -> None:

@@ -116,6 +116,7 @@ CASES: dict[str, Case] = {
     "node_show": Case(Whose.CLOUD),
     "node_drain": Case(Whose.CLOUD),
     "node_undrain": Case(Whose.CLOUD),
+    "doctor": Case(Whose.CLOUD),
     "service_list": Case(Whose.CLOUD),
     "service_delete": Case(Whose.CLOUD, query=_NODE),
     "service_enable": Case(Whose.CLOUD, query=_NODE),

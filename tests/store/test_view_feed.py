@@ -14,6 +14,7 @@ from zun.model.errors import Unavailable
 from zun.model.records import ContainerRecord, Place, Usage
 from zun.model.states import Status
 from zun.store import codec, keys
+from zun.store.freshness import AWAY_SECONDS
 from zun.store.interface import Delete, Put, WatchBatch
 from zun.store.memory import MemoryStore
 from zun.store.view import Change, View
@@ -212,6 +213,32 @@ async def test_with_the_store_away_reads_answer_from_the_view_and_say_since_when
     await store.transact([], [Put(keys.container(late.uuid), codec.encode(late))])
     await far.view.fresh()
     assert far.entry(late.uuid).record() == late
+
+
+async def test_that_the_store_hangs_is_known_though_nobody_reads(far: World, clock: ManualClock) -> None:
+    await far.wish(record())
+    store = the_store(far)
+    store.hold.clear()
+    asked = store.asked
+    await until(clock, lambda: store.asked > asked)
+    store.away = True
+    store.hold.set()
+    await until(clock, lambda: far.view.stale_since is not None)
+    with pytest.raises(Unavailable, match="nothing was"):
+        await far.view.trusted()
+
+
+async def test_a_store_that_may_only_be_slow_is_left_to_find_out_by_who_changes_something(
+    far: World, clock: ManualClock
+) -> None:
+    store = the_store(far)
+    await far.view.fresh()
+    store.away = True
+    await far.view.trusted()
+    assert far.view.stale_since is not None
+    clock.advance(AWAY_SECONDS)
+    with pytest.raises(Unavailable, match="nothing was"):
+        await far.view.trusted()
 
 
 async def test_reads_that_come_together_share_one_question_but_not_one_asked_before(far: World) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from support import joining
+from support.examining import doctor_of
 from support.world import World, world_on
 from zun.api.app import Around
 from zun.api.assembly import Operation, Services, application
@@ -83,21 +84,17 @@ class ApiWorld:
             options=ContainerOptions(),
             default_limits=quota.limits(),
         )
+        directory = FakeDirectory({"n1": self.node})
         services = Services(
             policy=policy,
             containers=self.containers,
-            live=LiveService(
-                view,
-                policy,
-                FakeDirectory({"n1": self.node}),
-                ConsoleGrants(store, clock, live_options),
-                live_options,
-            ),
+            live=LiveService(view, policy, directory, ConsoleGrants(store, clock, live_options), live_options),
             nodes=NodeService(view, policy, writer, clock, keeper=AccountKeeper(store, self.gate.accounts)),
             images=ImageService(view, policy, writer, clock),
             registries=RegistryService(view, policy, writer, key, clock),
             limits=LimitService(view, policy, writer, quota.limits()),
             networks=NetworkService(store, view, policy, writer, clock),
+            doctor=doctor_of(store, view, policy, directory, clock),
             joining=self.gate.service,
         )
         around = Around(self.identity, view, clock, options, self._observe)

@@ -3,6 +3,7 @@
 
 import http.client
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -64,6 +65,16 @@ class EtcdServer:
             self._process.kill()
             self._process.wait(timeout=START_SECONDS)
             self._process = None
+
+    def freeze(self) -> None:
+        """Let it do nothing, while its connections stay, until `thaw`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self._client_port, timeout=1)

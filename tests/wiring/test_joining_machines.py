@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -93,6 +94,11 @@ def test_a_machine_joins_runs_containers_and_starts_again_without_a_token(house:
         assert running(client, create(client, name="first"))["host"] == "n1"
         logs = client.get("/v1/containers/first/logs")  # straight from the node, with the certificates of both
         assert logs.status_code == 200, logs.text
+        eventually(lambda: "gate: " in house.zunctl("doctor", "-a"), "the gate is known to run")
+        examined = house.zunctl("doctor", "-a")
+        for role in ("api", "controller", "gate"):  # their certificates were made for 30 days
+            assert re.search(rf"certificates: \S+/control.pem of {role} \S+ ends in 29 days", examined), examined
+        assert "nodes: 1 of 1 nodes report, are reached" in examined
         node.stop()
         again = house.machine("n1")
         again.start()

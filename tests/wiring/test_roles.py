@@ -70,6 +70,24 @@ def test_containers_run_on_every_node(
     assert hosts == {"n1", "n2"}
 
 
+def test_the_doctor_names_every_process_and_who_of_them_leads(
+    apis: tuple[Api, Api], controllers: tuple[Role, Role], nodes: tuple[Role, Role]
+) -> None:
+    with apis[0].client() as client:
+
+        def said(about: str) -> str:
+            findings = client.get("/v1/doctor").json()["findings"]
+            return "; ".join(one["what"] for one in findings if one["about"] == about)
+
+        pids = [one.pid for one in (*apis, *controllers)]
+        eventually(lambda: all(f":{pid}" in said("processes") for pid in pids), "all processes are listed")
+        assert said("controllers").endswith(f":{controllers[0].pid} leads")
+        assert said("nodes") == "2 of 2 nodes report, are reached and have nothing to tell"
+        gone = controllers[1].pid
+        controllers[1].stop()
+        eventually(lambda: f":{gone}" not in said("processes"), "who was stopped is not listed any more")
+
+
 def test_when_the_leader_is_killed_the_other_controller_places(
     apis: tuple[Api, Api], controllers: tuple[Role, Role], nodes: tuple[Role, Role]
 ) -> None:
@@ -133,6 +151,7 @@ def test_all_processes_can_be_stopped_and_started_again_in_any_order(tmp_path: P
 
 @pytest.mark.parametrize("role", ["api", "controller", "compute"])
 def test_sigterm_ends_each_role_cleanly(house: Cluster, role: str) -> None:
+    house.controller("first").start()  # a node waits for a store in which somebody has begun
     made = {"api": house.api, "controller": house.controller, "compute": house.compute}[role](f"ends-{role}")
     made.start()
     assert made.stop() == 0

@@ -15,7 +15,7 @@ from zun.base.clock import ManualClock
 from zun.model.errors import Denied, Timeout, Unavailable
 from zun.wiring.reaching import reached
 
-WAITS = "does not answer; waiting for it"
+WAITS = "cannot be used yet; waiting for it"
 
 
 @pytest.fixture
@@ -60,10 +60,22 @@ def test_roles_go_on_by_themselves_when_their_store_comes(dark: Cluster) -> None
 @pytest.mark.parametrize("role", ["api", "controller", "compute"])
 def test_a_role_whose_store_went_away_ends_when_it_is_told_to(dark: Cluster, role: str) -> None:
     dark.etcd.start()
+    dark.api("first").start()  # a node waits for a store in which somebody has begun
     made = a_role(dark, role)
     made.start()
     dark.etcd.kill()
     assert made.stop() == 0
+
+
+@pytest.mark.etcd
+def test_a_node_takes_no_empty_store_for_its_own(dark: Cluster) -> None:
+    dark.etcd.start()
+    node, controller = dark.compute("n1"), dark.controller("controller")
+    node.begin()
+    node.until_it_says("The store holds nothing yet")
+    controller.start()
+    node.until_it_says("zund compute is ready")
+    assert node.complaints() == []
 
 
 @pytest.mark.etcd

@@ -114,6 +114,9 @@ def test_a_collector_that_is_away_holds_nobody_up(house: Cluster) -> None:
 def test_a_process_that_traces_nothing_does_not_load_what_traces(house: Cluster, role: str) -> None:
     made = {"api": house.api, "controller": house.controller, "compute": house.compute}[role](f"plain-{role}")
     made.environment["PYTHONPROFILEIMPORTTIME"] = "1"
+    founder = house.controller("founder")  # a node waits for a store that holds nothing
+    founder.start()
+    founder.stop()
     made.start()
     assert made.stop() == 0
     assert "zun.store.etcd.store" in made.said(), "imports are told"

@@ -15,17 +15,19 @@ from zun.agent.describing import Describing
 from zun.agent.engine import Engine
 from zun.agent.fencing import Fencing
 from zun.agent.files import Files
-from zun.agent.fingerprinting import NOWHERE, About, Endpoint, node_info
+from zun.agent.fingerprinting import NOWHERE, About, Endpoint
 from zun.agent.guards import Guards
 from zun.agent.identity import NodeIdentity
 from zun.agent.image_wishes import ImageWishes
 from zun.agent.images import Images
 from zun.agent.journal import Journal, open_journal
+from zun.agent.known_store import KnownStore
 from zun.agent.live import AgentLive
 from zun.agent.memory import Memory
 from zun.agent.observing import Around
 from zun.agent.options import AgentOptions
 from zun.agent.plugs import Plugs
+from zun.agent.publishing import Publishing
 from zun.agent.recovery import adopt_all, clean_files, patiently
 from zun.agent.reporter import Reporter
 from zun.agent.sessions import ExecSessions
@@ -39,9 +41,9 @@ from zun.base.clock import Clock
 from zun.base.sealing import NodeKey
 from zun.drivers.network.base import Networks
 from zun.drivers.runtime.base import Runtime
-from zun.drivers.runtime.types import Fingerprint
+from zun.drivers.runtime.types import Seen
 from zun.model.errors import Timeout, Unavailable
-from zun.model.records import NodeInfo, SeenState
+from zun.model.records import SeenState
 from zun.store.nodelink import InboxBatch, NodeLink, Remembered
 from zun.telemetry.meter import NO_METER, Meter, Sample
 from zun.telemetry.metrics import HEARTBEAT_AGE, NODE_CONTAINERS, REPORTS_WAITING
@@ -83,14 +85,15 @@ class Agent:
         self._link = link
         self._clock = clock
         self._options = options
-        self._about = About(link.node, identity.uuid, boot_id, clock.now(), endpoint)
+        about = About(link.node, identity.uuid, boot_id, clock.now(), endpoint)
         self._engine = Engine(runtime, clock, options)
-        self._images, self._plugs = Images(runtime, options), Plugs(networks)
+        self._images = Images(runtime, options)
         self._journal, self._memories = _open(state_dir, run_blocking)
         self._files = Files(state_dir, key, link, clock, run_blocking=run_blocking)
         self._reporter = Reporter(link, self._journal, clock)
         self._guards = Guards(state_dir, boot_id, run_blocking=run_blocking)
         self._touch = Touch(boottime, self._guards.former())
+        self._known_store = KnownStore(state_dir, link, run_blocking=run_blocking)
         tools = Tools(
             engine=self._engine,
             images=self._images,
@@ -104,22 +107,18 @@ class Agent:
             tracer=tracer,
             touch=self._touch,
             guards=self._guards,
-            plugs=self._plugs,
+            plugs=Plugs(networks),
+            known_store=self._known_store,
         )
         self._supervisor = Supervisor(tools, self._in_use)
         self._image_wishes = ImageWishes(self._images, self._reporter, clock)
         self._fencing = Fencing(self._supervisor, self._touch, clock)
-        self._watching = Watching(runtime, self._engine, self._supervisor, clock, sync_seconds=options.sync_seconds)
+        self._watching = Watching(runtime, self._supervisor, tools)
         sessions = ExecSessions(clock, limit=options.exec_sessions, idle_seconds=options.exec_idle_seconds)
-        self.live = AgentLive(
-            runtime,
-            self._supervisor.handle,
-            sessions,
-            Describing(self._about, runtime, clock),
-            timeout_seconds=options.engine_timeout_seconds,
-        )
+        describing, patience = Describing(about, runtime, clock), options.engine_timeout_seconds
+        self.live = AgentLive(runtime, self._supervisor.handle, sessions, describing, timeout_seconds=patience)
+        self._publishing = Publishing(about, link, tools, state_dir)
         self._ready = asyncio.Event()
-        self._reports = 0
         self._heard_at = clock.monotonic()
         meter.watch(self._figures)
 
@@ -137,6 +136,7 @@ class Agent:
                 group.create_task(self._supervisor.run(), name="supervisor")
                 group.create_task(self._fencing.run(), name="fencing")
                 group.create_task(self._heartbeats(), name="heartbeats")
+                group.create_task(self._known_store.run(), name="known store")
                 group.create_task(self._live_on(group), name="inbox")
         finally:
             await self._last_words()
@@ -147,15 +147,15 @@ class Agent:
 
     async def _live_on(self, group: asyncio.TaskGroup) -> None:
         """Read what is, then follow what changes."""
+        await patiently("asking which store this is", self._clock, self._known_store.meet)
         remembered = await patiently("reading what was told before", self._clock, self._link.remembered)
-        self._reports = remembered.info.reports if remembered.info is not None else 0
-        fingerprint = await patiently("asking the engine", self._clock, self._engine.fingerprint)
-        await patiently("publishing the node", self._clock, lambda: self._publish(fingerprint))
-        group.create_task(self._publishing(fingerprint), name="publishing")
+        await self._publishing.begin(remembered.info.reports if remembered.info is not None else 0)
+        group.create_task(self._publishing.run(), name="publishing")
         lease = await self._touch.newer_lease(0)
         failures = 0
         while True:
             try:
+                await self._known_store.confirm()
                 async with self._link.inbox() as batches:
                     failures = 0
                     lease = await self._follow(batches, lease, remembered, group)
@@ -190,6 +190,9 @@ class Agent:
 
     async def _recover(self, first: InboxBatch, remembered: Remembered, group: asyncio.TaskGroup) -> None:
         engine = await patiently("listing containers", self._clock, self._engine.list)
+        await patiently(
+            "setting aside what the store forgot", self._clock, lambda: self._keep(engine, first, remembered)
+        )
         self._reporter.remember(remembered.observations)
         memories, self._memories = self._memories, {}
         adopt_all(self._supervisor, first, remembered, memories, engine)
@@ -197,9 +200,16 @@ class Agent:
         group.create_task(self._reporter.run(), name="reporter")
         group.create_task(self._watching.run(), name="watching")
         self._ready.set()
-        await clean_files(self._files, self._supervisor.known())
+        await clean_files(self._files, self._supervisor.known() | self._known_store.kept)
         await self._guards.clean(self._supervisor.known())
         await self._supervisor.release_strays()
+
+    async def _keep(self, engine: list[Seen], first: InboxBatch, remembered: Remembered) -> None:
+        heard_at = remembered.info.at if remembered.info is not None else None
+        newer_than = None if heard_at is None else heard_at + 2 * self._options.publish_seconds + _TELLING_SECONDS
+        unreadable = [seen for seen in engine if seen.uuid in first.damaged]
+        objects = [seen for seen in engine if seen not in unreadable]
+        await self._known_store.keep(objects, first.containers, newer_than=newer_than, now=self._clock.now())
 
     async def _heartbeats(self) -> NoReturn:
         failures = 0
@@ -225,27 +235,6 @@ class Agent:
             self._supervisor.doubt_all()
         self._touch.renewed(asked_at, lease)
         await self._guards.renewed(asked_at)
-
-    async def _publishing(self, told: Fingerprint) -> NoReturn:
-        """Tell anew now and then as a sign of life, and at once when the engine offers something else (a network, a runtime)."""
-        told_at = self._clock.monotonic()
-        while True:
-            await self._clock.sleep(min(self._options.look_seconds, self._options.publish_seconds))
-            try:
-                found = await self._engine.fingerprint()
-                if found != told or self._clock.monotonic() - told_at >= self._options.publish_seconds:
-                    await self._publish(found)
-                    told, told_at = found, self._clock.monotonic()
-            except (Unavailable, Timeout) as error:
-                _log.warning("publishing the node: %s", error)
-
-    async def _publish(self, found: Fingerprint) -> None:
-        self._reports += 1
-        await self._link.publish(self._info(found))
-
-    def _info(self, found: Fingerprint) -> NodeInfo:
-        info = node_info(self._about, found, self._options, now=self._clock.now(), reports=self._reports)
-        return self._plugs.described(info)
 
     def _figures(self) -> Iterator[Sample]:
         yield HEARTBEAT_AGE, self._clock.monotonic() - self._heard_at, ()
@@ -276,6 +265,8 @@ class Agent:
 
 
 _RETRY = Backoff(first_seconds=0.2, cap_seconds=3.0)
+_TELLING_SECONDS = 60.0
+"""What was told of the node may be late by so much, beside the interval of telling."""
 
 
 def _open(state_dir: Path, run_blocking: RunBlocking) -> tuple[Journal, dict[str, Memory]]:

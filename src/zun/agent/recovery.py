@@ -55,7 +55,7 @@ def adopt_all(
             inbox.containers.get(uuid),
             memories.get(uuid),
             remembered.observations.get(uuid),
-            objects.get(uuid, []),
+            _not_later(objects.get(uuid, []), inbox.containers.get(uuid)),
         )
         if uuid in inbox.damaged:
             supervisor.set_aside(memory)
@@ -67,10 +67,14 @@ def reconcile(
     uuid: str, wanted: Inbox | None, memory: Memory | None, told: Observation | None, objects: list[Seen]
 ) -> Memory:
     """What is known of one container: the journal, completed by what was told and what the engine has."""
+    if memory is not None and wanted is not None and memory.observation.generation > wanted.generation:
+        memory = None  # of a future that the store does not know: it was put back to an earlier state
     if memory is None or (told is not None and told.generation > memory.observation.generation):
         memory = _without_journal(uuid, wanted, told, objects)
     elif told is not None and told.generation == memory.observation.generation:
         _catch_up(memory, told)
+    if wanted is not None and memory.observation.intent_done > wanted.seq and not wanted.absent:
+        _put_back(memory, wanted.seq)
     memory.observation.doing, memory.observation.pulling = 0, False
     memory.guarded = memory.guarded or memory.observation.guarded
     for seen in objects:
@@ -92,6 +96,18 @@ def _catch_up(memory: Memory, told: Observation) -> None:
         memory.user_stopped = True
     elif begun.verb in {Verb.START, Verb.REBOOT}:
         memory.user_stopped = False
+
+
+def _not_later(objects: list[Seen], wanted: Inbox | None) -> list[Seen]:
+    """Without those of a generation that the store does not know."""
+    return [seen for seen in objects if wanted is None or seen.generation <= wanted.generation]
+
+
+def _put_back(memory: Memory, seq: int) -> None:
+    """The store was put back to an earlier state: later intents, which will be others, get the numbers of what was done since."""
+    memory.observation.intent_done = seq
+    if memory.begun is not None and memory.begun.n > seq:
+        memory.begun = None
 
 
 def _without_journal(uuid: str, wanted: Inbox | None, told: Observation | None, objects: list[Seen]) -> Memory:

@@ -4,7 +4,7 @@
 import asyncio
 import logging
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from zun.agent.memory import Memory, fresh_for
@@ -82,7 +82,7 @@ class Supervisor:
         strays: list[Seen] = []
         there: dict[str, Seen] = {}
         for found in seen:
-            if found.uuid in self._aside:
+            if found.uuid in self._aside or self._tools.known_store.keeps(found.handle):
                 continue
             worker = self._workers.get(found.uuid)
             if worker is None or (worker.idle and found.generation < worker.memory.observation.generation):
@@ -94,8 +94,13 @@ class Supervisor:
                 worker.doubt()
         return strays
 
-    async def remove_strays(self, strays: Iterable[Seen]) -> None:
-        """Remove our objects that are in no inbox. An object whose container came meanwhile is left alone."""
+    async def remove_strays(self, strays: Sequence[Seen]) -> None:
+        """Remove our objects that are in no inbox. An object whose container came meanwhile is left alone.
+
+        Raises `Unavailable` and `Timeout` when nobody can tell whether the store is the one that has no place for them.
+        """
+        if strays:
+            await self._tools.known_store.confirm()
         for stray in strays:
             worker = self._workers.get(stray.uuid)
             if worker is not None and worker.memory.observation.generation <= stray.generation:
@@ -152,11 +157,11 @@ class Supervisor:
         await self._tools.plugs.sweep(self.sandboxes)
 
     def sandboxes(self) -> set[str]:
-        """The keys under which their networks are known, of the generations there are."""
+        """The keys under which their networks are known, of the generations there are, and of what a restored store forgot."""
         memories = [worker.memory for worker in self._workers.values()] + list(self._aside.values())
         known = {sandbox_key(memory.uuid, memory.observation.generation) for memory in memories}
         wanted = [worker.wanted for worker in self._workers.values() if worker.wanted is not None]
-        return known | {sandbox_key(one.uuid, one.generation) for one in wanted}
+        return known | {sandbox_key(one.uuid, one.generation) for one in wanted} | self._tools.known_store.sandboxes
 
     def _begin(self, memory: Memory, wanted: Inbox | None) -> Worker:
         if self._group is None:

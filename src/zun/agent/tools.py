@@ -8,6 +8,7 @@ from zun.agent.files import Files
 from zun.agent.guards import Guards
 from zun.agent.images import Images
 from zun.agent.journal import Journal
+from zun.agent.known_store import KnownStore
 from zun.agent.observing import Around
 from zun.agent.options import AgentOptions
 from zun.agent.plugs import Plugs
@@ -32,6 +33,7 @@ class Tools:
     options: AgentOptions
     touch: Touch
     guards: Guards
+    known_store: KnownStore
     plugs: Plugs
     meter: Meter = NO_METER
     tracer: Tracer = NO_TRACER

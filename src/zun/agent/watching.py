@@ -8,11 +8,10 @@ import asyncio
 import logging
 from typing import NoReturn
 
-from zun.agent.engine import Engine
 from zun.agent.supervisor import Supervisor
+from zun.agent.tools import Tools
 from zun.agent.waiting import Bell
 from zun.base.backoff import Backoff
-from zun.base.clock import Clock
 from zun.drivers.runtime.base import Runtime
 from zun.drivers.runtime.types import RuntimeEventKind
 from zun.model.errors import Timeout, Unavailable
@@ -26,16 +25,15 @@ AWAY_AFTER = 3
 class Watching:
     """Two loops over one engine."""
 
-    def __init__(
-        self, runtime: Runtime, engine: Engine, supervisor: Supervisor, clock: Clock, *, sync_seconds: float
-    ) -> None:
+    def __init__(self, runtime: Runtime, supervisor: Supervisor, tools: Tools) -> None:
         self._containers = runtime.containers
-        self._engine = engine
+        self._engine = tools.engine
+        self._known_store = tools.known_store
         self._supervisor = supervisor
-        self._clock = clock
-        self._sync_seconds = sync_seconds
+        self._clock = tools.clock
+        self._sync_seconds = tools.options.sync_seconds
         self._retry = Backoff(first_seconds=0.5, cap_seconds=10.0)
-        self._bell = Bell(clock)
+        self._bell = Bell(tools.clock)
 
     async def run(self) -> NoReturn:
         """Listen and compare until cancelled."""
@@ -67,7 +65,7 @@ class Watching:
         while True:
             await self._bell.wait(self._sync_seconds if not failures else self._retry.delay(failures))
             try:
-                strays = self._supervisor.compare(await self._engine.list())
+                there = await self._engine.list()
             except (Unavailable, Timeout) as error:
                 failures += 1
                 _log.warning("comparing with the engine: %s", error)
@@ -77,5 +75,9 @@ class Watching:
             if failures >= AWAY_AFTER:
                 self._supervisor.doubt_all()
             failures = 0
-            await self._supervisor.remove_strays(strays)
-            await self._supervisor.release_strays()
+            try:
+                await self._known_store.there_are({seen.handle for seen in there})
+                await self._supervisor.remove_strays(self._supervisor.compare(there))
+                await self._supervisor.release_strays()
+            except (Unavailable, Timeout) as error:
+                _log.warning("nothing is removed that is in no inbox, trying again later: %s", error)

@@ -224,9 +224,12 @@ class Worker:
 
     async def _purge(self) -> None:
         """Nothing of it stays: should it be wished again meanwhile, it begins as something new."""
-        await self._remove_all()
         uuid = self.memory.uuid
-        await self._tools.files.remove(uuid)
+        if self.memory.observation.state is not SeenState.GONE:  # it left the inbox, and nobody had asked to remove it
+            await self._tools.known_store.confirm()
+        await self._remove_all()
+        if uuid not in self._tools.known_store.kept:
+            await self._tools.files.remove(uuid)
         await self._guarding.forget()
         self._tools.reporter.forget(uuid)
         self._tools.journal.forget(uuid)
@@ -237,7 +240,7 @@ class Worker:
         if self.memory.observation.state is SeenState.GONE:
             return
         for seen in await self._tools.engine.list():
-            if seen.uuid == self.memory.uuid:
+            if seen.uuid == self.memory.uuid and not self._tools.known_store.keeps(seen.handle):
                 await self._tools.engine.remove(seen.handle)
 
 

@@ -48,7 +48,7 @@ def layers(routes: list[Route], around: Around) -> ASGIApp:
     """The layers, innermost first. Each sees only what the ones outside of it let pass."""
     options, identity, clock = around.options, around.identity, around.clock
     public = {route.path for route in routes if route.public}
-    app: ASGIApp = Endpoint(Router(routes), options)
+    app: ASGIApp = Endpoint(Router(routes), around.view, options)
     app = MicroversionLayer(app, _UNVERSIONED)
     app = AuthenticationLayer(app, identity, public)
     app = PageCacheLayer(app, identity, around.view, clock, options.page_cache_bytes)

@@ -12,6 +12,7 @@ from zun.api.handlers.container_history import ContainerHistoryHandlers
 from zun.api.handlers.container_live import ContainerLiveHandlers
 from zun.api.handlers.containers import ContainerHandlers
 from zun.api.handlers.discovery import DiscoveryHandlers
+from zun.api.handlers.doctor import DoctorHandlers
 from zun.api.handlers.hosts import HostHandlers
 from zun.api.handlers.images import ImageHandlers
 from zun.api.handlers.networks import NetworkHandlers
@@ -36,6 +37,7 @@ from zun.api.streams.watch import WatchHandlers
 from zun.model.fields import Bounds
 from zun.policy.enforcer import Policy
 from zun.services.containers import ContainerService
+from zun.services.doctor.service import Doctor
 from zun.services.images import ImageService
 from zun.services.joining import JoiningService
 from zun.services.limits import LimitService
@@ -59,6 +61,7 @@ class Services:
     registries: RegistryService
     limits: LimitService
     networks: NetworkService
+    doctor: Doctor
     joining: JoiningService | None = None  # where machines can join
 
 
@@ -104,6 +107,7 @@ def application(
         images=ImageHandlers(services.images, live),
         hosts=HostHandlers(services.nodes),
         nodes=NodeHandlers(NodeOverview(around.view, services.policy), services.nodes),
+        doctor=DoctorHandlers(services.doctor),
         services=ServiceHandlers(services.nodes),
         zones=ZoneHandlers(services.nodes),
         quotas=QuotaHandlers(services.limits),

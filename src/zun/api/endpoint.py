@@ -7,13 +7,15 @@ from zun.api.exchange import exchange_of
 from zun.api.options import ApiOptions
 from zun.api.requests import Call
 from zun.api.routing import Router, check_accept, check_content_type, check_version
+from zun.store.view import View
 
 
 class Endpoint:
     """The ASGI application behind all layers."""
 
-    def __init__(self, router: Router, options: ApiOptions) -> None:
+    def __init__(self, router: Router, view: View, options: ApiOptions) -> None:
         self._router = router
+        self._view = view
         self._options = options
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -28,4 +30,6 @@ class Endpoint:
         limit = self._options.max_archive_body_bytes if route.large else self._options.max_body_bytes
         call = Call(scope, receive, match.params, self._options, route.most_bytes or limit)
         response = await route.handler(call)
+        if scope["method"] == "GET" and not route.public:
+            exchange.stale_since = self._view.stale_since
         await response(scope, call.receive, send)

@@ -22,6 +22,7 @@ from zun.api.handlers.container_history import ContainerHistoryHandlers
 from zun.api.handlers.container_live import ContainerLiveHandlers
 from zun.api.handlers.containers import ContainerHandlers
 from zun.api.handlers.discovery import DiscoveryHandlers
+from zun.api.handlers.doctor import DoctorHandlers
 from zun.api.handlers.hosts import HostHandlers
 from zun.api.handlers.images import ImageHandlers
 from zun.api.handlers.networks import NetworkHandlers
@@ -61,6 +62,7 @@ class Handlers:
     images: ImageHandlers
     hosts: HostHandlers
     nodes: NodeHandlers
+    doctor: DoctorHandlers
     services: ServiceHandlers
     zones: ZoneHandlers
     quotas: QuotaHandlers
@@ -257,6 +259,7 @@ def _nodes(h: Handlers) -> list[Route]:
         Route("GET", one, n.show, "node_show"),
         Route("POST", f"{one}/drain", n.drain, "node_drain"),
         Route("POST", f"{one}/undrain", n.undrain, "node_undrain"),
+        Route("GET", "/v1/doctor", h.doctor.examine, "doctor"),
     ]
 
 

@@ -45,6 +45,8 @@ class MasterKey:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._box = nacl.secret.SecretBox(key)
+        self.fingerprint = hashlib.sha256(b"zun master key" + key).hexdigest()[:16]
+        """Tells this key from others, and nothing of it."""
 
     @classmethod
     def load(cls, path: Path) -> "MasterKey":

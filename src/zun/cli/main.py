@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "images": ("images", "images", "Images on the hosts"),
     "hosts": ("hosts", "hosts", "Machines that run containers"),
     "node": ("nodes", "node", "Machines: their state, emptying them, switching them off, letting others join"),
+    "doctor": ("doctor", "doctor", "What is wrong with the installation, and what to do"),
     "services": ("services", "services", "State of the service's parts"),
     "zones": ("hosts", "zones", "Availability zones"),
     "quota": ("quota", "quota", "Limits and usage of a project"),

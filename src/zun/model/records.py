@@ -270,7 +270,9 @@ class NodeInfo(msgspec.Struct, omit_defaults=True):
     """A node's own account of itself (`v/out/<node>/info`), rewritten about every minute and when it changes.
 
     `millicpus`, `memory_mib`, `disk_gib` are what containers may use in all (after reserve and over-commit). `stream_address` is where
-    API servers reach its live things (host:port); "" in an installation of one process.
+    API servers reach its live things (host:port); "" in an installation of one process. `version` is the agent's, `state_free_mib` the room for
+    its state directory. `strays` are containers that it has and the store forgot when it was
+    restored, some of them by uuid.
     """
 
     node: str
@@ -301,6 +303,10 @@ class NodeInfo(msgspec.Struct, omit_defaults=True):
     disk_quota_supported: bool = False
     stream_address: str = ""
     certificate_expires_at: Instant | None = None
+    version: str = ""
+    state_free_mib: Number | None = None
+    strays: Number = 0
+    named_strays: list[str] = []
     v: int = 1
 
 

@@ -103,6 +103,7 @@ RULES: tuple[Rule, ...] = (
     Rule("node:get", _A, "see a node and what is on it"),
     Rule("node:drain", _A, "drain a node"),
     Rule("node:undrain", _A, "stop draining a node"),
+    Rule("doctor:examine", _A, "see what is wrong with the installation"),
     Rule("zun-service:get_all", _A, "list services"),
     Rule("zun-service:enable", _A, "enable a service"),
     Rule("zun-service:disable", _A, "disable a service"),

@@ -107,7 +107,7 @@ class Actions:
             old, revision = self._view.raw(key)
             if old is not None and codec.decode(ImageWish, old).absent:
                 raise Conflict(f"The old image {repository} is being removed; try again in a moment.")
-            value = codec.encode(wish)
+            value = codec.encode(wish, over=old)
             change.compares.append(unchanged(key, revision))
             change.ops += [Put(key, value), Put(keys.image_inbox(wish.node, wish.uuid), value)]
             change.intend(

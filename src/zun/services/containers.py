@@ -91,9 +91,9 @@ class ContainerService:
         `given` names the fields that the request set (the operator's defaults replace others).
 
         Raises `Denied`, `Invalid` (413 when too large), `Unsupported`, `NotFound` (host, network, registry), `Conflict` (name),
-        `QuotaExceeded`, `Precondition`; nothing is recorded then.
+        `QuotaExceeded`, `Precondition`, `Unavailable`; nothing is recorded then.
         """
-        await self._view.fresh()
+        await self._view.trusted()
         accept = self._creating.prepare(ctx, spec, files, run=run, given=given)
         uuid, recorded = accept.record.uuid, await self._accepting.accept(accept)
         trace_accept(self._tracer, uuid, accept.started, self._clock.now())

@@ -90,7 +90,8 @@ class ImageService:
                 raise _no_image(uuid)
             wish.absent, wish.request_id = True, ctx.request_id
             compares: list[Compare] = [current.unchanged()]
-            ops: list[Op] = [current.put(wish), Put(keys.image_inbox(wish.node, wish.uuid), codec.encode(wish))]
+            told = current.put(wish)
+            ops: list[Op] = [told, Put(keys.image_inbox(wish.node, wish.uuid), told.value)]
             claim = await self._writer.current(NameClaim, _claim(wish))
             if claim.record is not None and claim.record.uuid == wish.uuid:
                 compares.append(claim.unchanged())

@@ -11,7 +11,6 @@ from zun.base.clock import Clock
 from zun.base.request_scope import current
 from zun.model.caller import RequestContext
 from zun.model.errors import Conflict, NotFound, wrong_state
-from zun.model.inbox import inbox_of
 from zun.model.records import (
     MAX_PENDING_INTENTS,
     ActionRecord,
@@ -27,6 +26,7 @@ from zun.model.steps import ACCEPT
 from zun.services.optimistic import OptimisticWriter, Write
 from zun.services.options import ContainerOptions
 from zun.store import codec, keys
+from zun.store.inboxes import tell_node
 from zun.store.interface import Compare, Delete, Op, Put, Store, unchanged
 from zun.store.view import View
 from zun.telemetry.tracing import NO_TRACER, Tracer
@@ -48,6 +48,7 @@ class Change(msgspec.Struct):
 
     record: ContainerRecord
     raw: bytes
+    place_raw: bytes
     unchanged: tuple[Compare, Compare]
     place: Place | None
     seen: Observation | None
@@ -147,15 +148,17 @@ class Intents:
             unchanged(keys.place(uuid), entry.place_revision),
         )
         now = self._clock.now()
-        return Change(record, entry.wish_raw, read, place, seen, derived, pending, now, compares=[], ops=[])
+        raws = entry.wish_raw, entry.place_raw
+        return Change(record, *raws, read, place, seen, derived, pending, now, compares=[], ops=[])
 
     @staticmethod
     def _ops(change: Change) -> list[Op]:
         record, place = change.record, change.place
         record.updated_at = change.now
-        ops: list[Op] = [Put(keys.container(record.uuid), codec.encode(record, over=change.raw))]
+        wish = codec.encode(record, over=change.raw)
+        ops: list[Op] = [Put(keys.container(record.uuid), wish)]
         if place is not None and place.node:
-            ops.append(Put(keys.inbox(place.node, record.uuid), codec.encode(inbox_of(record, place))))
+            ops.append(tell_node(record, wish, place, change.place_raw))
         return ops + change.ops
 
     async def _trim_history(self, change: Change) -> None:

@@ -101,6 +101,8 @@ class LiveService:
         the command is not stopped then.
         """
         node = self._admit(ctx, entry, "container:execute", Action.EXECUTE)
+        if not run:
+            await self._view.trusted()  # a console is granted in the store
         request = msgspec.structs.replace(request, stdin=interactive and not run)
         exec_id = await self._bounded(entry, node.exec_create(entry.uuid, request))
         if run:
@@ -136,6 +138,7 @@ class LiveService:
     @asynccontextmanager
     async def console(self, token: str, *, container_uuid: str, exec_id: str = "") -> AsyncIterator[Console]:
         """Use up a grant and talk to the process. Raises `Denied` (403) for a bad token, `Conflict` when nothing runs any more."""
+        await self._view.trusted()
         grant = await self._grants.redeem(token, container_uuid=container_uuid, exec_id=exec_id)
         await self._view.fresh()
         entry = self._view.container(grant.container_uuid)
@@ -253,6 +256,7 @@ class LiveService:
         return ExecResult(output=bytes(collected), exit_code=exit_code)
 
     async def _grant(self, entry: ContainerEntry, exec_id: str = "") -> str:
+        await self._view.trusted()
         return await self._grants.grant(
             container_uuid=entry.uuid, project_id=entry.project_id, node=entry.node, exec_id=exec_id
         )

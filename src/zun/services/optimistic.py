@@ -70,11 +70,11 @@ class OptimisticWriter:
         """Let `decide` read (the view is fresh then) and write what it wants; again when something it compared had changed.
 
         When it returns, the view shows the write. `what` names the thing in the error. What `decide` raises passes through.
-        Raises `Precondition` when others were always faster.
+        Raises `Precondition` when others were always faster, `Unavailable` with the store away.
         """
         delays = self._backoff.delays()
         while True:
-            await self._view.fresh()
+            await self._view.trusted()
             wanted = await decide()
             if not wanted.ops:
                 return wanted.result

@@ -13,6 +13,11 @@ from zun.store.interface import Store
 
 READ_TIMEOUT_SECONDS = 2.0
 PROBE_PAUSE_SECONDS = 1.0
+UNASKED_SECONDS = 5.0
+"""When nobody has asked for so long, the view asks for its own sake: that the store is away is to be known before somebody comes."""
+
+AWAY_SECONDS = 5.0
+"""A store that has not answered for so long, though it was asked, is away; before that it may be slow, or this process busy."""
 
 
 class SharedRevision:
@@ -23,6 +28,7 @@ class SharedRevision:
         self._clock = clock
         self._next: asyncio.Future[int] | None = None
         self._wanted = asyncio.Event()
+        self.answered_at = clock.monotonic()
 
     async def run(self) -> None:
         """Answer until cancelled. `get` needs it running."""
@@ -55,6 +61,8 @@ class SharedRevision:
     async def _ask(self) -> int:
         try:
             async with asyncio.timeout(READ_TIMEOUT_SECONDS):
-                return await self._store.revision()
+                revision = await self._store.revision()
         except TimeoutError as error:
             raise Timeout("The store does not answer; try again.") from error
+        self.answered_at = self._clock.monotonic()
+        return revision

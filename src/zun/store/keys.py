@@ -26,6 +26,7 @@ IMAGES = VIEW + "i/"  # writer: services (wish), the leader (removes when gone)
 CONSOLES = VIEW + "console/"  # writer: services (with a lease)
 JOIN_TOKENS = VIEW + "token/"  # writer: services (with a lease)
 LEADERS = VIEW + "lead/"  # writer: controllers (with a lease)
+PROCESSES = VIEW + "proc/"  # writer: each process of the control plane (with a lease)
 SCHEMA = VIEW + "schema"  # writer: API servers and controllers, at their start
 TOUCHED = VIEW + "touched/"  # writer: the leader, when nothing else below `v/` changes
 INBOX = ROOT + "in/"  # writer: services, the leader
@@ -161,6 +162,11 @@ def join_token(token_id: str) -> str:
 def leader(role: str) -> str:
     """Who leads a role."""
     return LEADERS + role
+
+
+def process(role: str, identity: str) -> str:
+    """A process of the control plane that runs, in a few words about itself."""
+    return f"{PROCESSES}{role}/{identity}"
 
 
 def inbox(node_name: str, uuid: str) -> str:

@@ -37,6 +37,13 @@ class Remembered(msgspec.Struct, frozen=True):
     info: NodeInfo | None = None
 
 
+class StoreMark(msgspec.Struct, frozen=True):
+    """Which store it is ("" where none is told from another), and how far it has come."""
+
+    id: str
+    revision: int
+
+
 class Forget(msgspec.Struct, frozen=True):
     """Drop all that this node wrote about a container or image (its inbox entry is gone)."""
 
@@ -67,11 +74,14 @@ class NodeLink(Protocol):
     def node(self) -> str:
         """This node's name."""
 
+    async def store(self) -> StoreMark:
+        """Which store the control plane has, as of now. Raises `Unavailable`, `Timeout`."""
+
     async def remembered(self) -> Remembered:
         """All that this node wrote and nobody removed yet. Raises `Unavailable`, `Timeout`."""
 
-    async def publish(self, info: NodeInfo) -> None:
-        """Write the node's account of itself."""
+    async def publish(self, info: NodeInfo) -> int:
+        """Write the node's account of itself; returns the store's revision then."""
 
     async def heartbeat(self) -> int:
         """Keep the node alive. 0: it counted as alive all the time until after this call began.

@@ -27,8 +27,9 @@ from zun.store.interface import (
     Put,
     Store,
 )
-from zun.store.nodelink import DropResult, Forget, InboxBatch, Remembered, Report, ResultReport
+from zun.store.nodelink import DropResult, Forget, InboxBatch, Remembered, Report, ResultReport, StoreMark
 from zun.store.nodelink_lease import NodeLease
+from zun.store.schema import StoreSchema
 
 T = TypeVar("T", bound=msgspec.Struct)
 _log = logging.getLogger(__name__)
@@ -64,6 +65,12 @@ class StoreNodeLink:
         """This node's name."""
         return self._node
 
+    async def store(self) -> StoreMark:
+        """Which store it is."""
+        revision = await self._store.revision()
+        found = await self._store.get(keys.SCHEMA)
+        return StoreMark(codec.decode(StoreSchema, found.value).id if found is not None else "", revision)
+
     async def remembered(self) -> Remembered:
         """What this node wrote before."""
         observations = {
@@ -85,9 +92,9 @@ class StoreNodeLink:
         info = _readable(NodeInfo, stored) if stored is not None else None
         return Remembered(observations, images, results, info)
 
-    async def publish(self, info: NodeInfo) -> None:
+    async def publish(self, info: NodeInfo) -> int:
         """Write the node's account of itself."""
-        await self._store.transact([], [Put(keys.node_info(self._node), codec.encode(info))])
+        return (await self._store.transact([], [Put(keys.node_info(self._node), codec.encode(info))])).revision
 
     async def heartbeat(self) -> int:
         """Renew the lease and see that the node counts as alive, or take a new one."""

@@ -8,11 +8,11 @@ store away the view answers from what it knows and says since when (`stale_since
 import asyncio
 import logging
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
-from zun.model.errors import Timeout, Unavailable
+from zun.model.errors import Internal, Timeout, Unavailable
 from zun.model.networks import NetworkRecord
 from zun.model.records import Limits, Usage
 from zun.model.registry import RegistryRecord
@@ -20,7 +20,7 @@ from zun.model.states import Status
 from zun.model.status import Derived
 from zun.store import keys
 from zun.store.codec import decode
-from zun.store.freshness import PROBE_PAUSE_SECONDS, SharedRevision
+from zun.store.freshness import AWAY_SECONDS, PROBE_PAUSE_SECONDS, UNASKED_SECONDS, SharedRevision
 from zun.store.interface import Compacted, Event, Store, WatchBatch
 from zun.store.view_entries import ContainerEntry, HeldNetwork, ImageEntry, NodeEntry
 from zun.store.view_expect import Expectation, Expectations
@@ -34,6 +34,10 @@ __all__ = ["Change", "ContainerEntry", "HeldNetwork", "ImageEntry", "NodeEntry",
 _LOG = logging.getLogger(__name__)
 _RETRY = Backoff(first_seconds=0.1, cap_seconds=5.0)
 _CATCH_UP_SECONDS = 5.0
+
+AWAY = (
+    "The store does not answer, so nothing can be changed for the moment, and nothing was; try again when it is back."
+)
 
 
 class View:
@@ -55,7 +59,7 @@ class View:
         """Follow the store until cancelled: list once, then watch; list again only when the watch's start was compacted."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._shared.run())
-            tasks.create_task(self._probe_while_stale())
+            tasks.create_task(self._probe())
             await self._follow()
 
     async def ready(self) -> None:
@@ -91,6 +95,14 @@ class View:
             await self.at_least(await self._shared.get() if known is None else known)
         except (Unavailable, Timeout):
             self._mark_stale()
+
+    async def trusted(self) -> None:
+        """`fresh`, for who is about to change something, or wants what the view does not hold. Raises `Unavailable` at once when the store
+        is known to be away; with one that may only be slow, who asks it finds out."""
+        await self.fresh()
+        silent = self._clock.monotonic() - self._shared.answered_at
+        if self.stale_since is not None and silent >= AWAY_SECONDS:
+            raise Unavailable(AWAY)
 
     def container(self, uuid: str) -> ContainerEntry | None:
         """The container with this uuid."""
@@ -156,6 +168,14 @@ class View:
         """What a project uses, with its revision (0: absent)."""
         raw, revision = self._state.raw(keys.quota(project_id))
         return (decode(Usage, raw) if revision else Usage()), revision
+
+    def usages(self) -> dict[str, Usage]:
+        """What each project uses; those whose record cannot be read are left out."""
+        found = {}
+        for key, raw in self._state.quotas():
+            with suppress(Internal):
+                found[key.removeprefix(keys.QUOTAS)] = decode(Usage, raw)
+        return found
 
     def limits(self, key: str) -> tuple[Limits | None, int]:
         """The limits stored at `key` (of `keys.project_limits` or `keys.class_limits`), with their revision (0: absent)."""
@@ -268,10 +288,14 @@ class View:
         if self.stale_since is None:
             self.stale_since = self._clock.now()
 
-    async def _probe_while_stale(self) -> None:
+    async def _probe(self) -> None:
+        """Find out when a store that was away is back; and, when nobody reads, that it is away."""
         while True:
             await self._clock.sleep(PROBE_PAUSE_SECONDS)
             if self.stale_since is None:
+                unasked = self._clock.monotonic() - self._shared.answered_at
+                if self._ready.is_set() and self._store.known_revision() is None and unasked >= UNASKED_SECONDS:
+                    await self.fresh()
                 continue
             try:
                 await self.at_least(await self._shared.get())

@@ -115,6 +115,10 @@ class ViewState:
                 return self._strays.get(key)
         return self.values.get(key, NOTHING)
 
+    def quotas(self) -> list[tuple[str, bytes]]:
+        """The bytes of each project's usage, by key."""
+        return [(key, raw) for key, (raw, _) in self.values.items() if key.startswith(keys.QUOTAS)]
+
     def images_committed_by(self, project_id: str) -> list[HeldImage]:
         """The images that a project made of its containers; as quick however many others made."""
         return [self.images[uuid] for uuid in self._committed.of(project_id)]

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the controller: the election, and the loops that work while this process leads."""
 
-import os
 import random
-import socket
 
 from zun.base.clock import Clock
 from zun.base.sealing import MasterKey
@@ -18,6 +16,7 @@ from zun.store.view import View
 from zun.telemetry.meter import NO_METER, Meter
 from zun.telemetry.metrics import LEADER
 from zun.telemetry.tracing import NO_TRACER, Tracer
+from zun.wiring.announcing import identity
 from zun.wiring.certifying import certifying_loop
 from zun.wiring.stores import retention
 
@@ -37,7 +36,7 @@ def build_controller(
         store,
         clock,
         _loops(settings, store=store, view=view, clock=clock, master_key=master_key, meter=meter, tracer=tracer),
-        identity=f"{socket.gethostname()}:{os.getpid()}",
+        identity=identity(),
         lease_ttl_seconds=settings.controller.lease_ttl_seconds,
         alone=store.known_revision() is not None,  # an embedded store: no other process can lead
     )

@@ -45,7 +45,7 @@ async def reached(
         if clock.monotonic() - said_at >= _SAY_AGAIN_SECONDS:
             said_at = clock.monotonic()
             _LOG.warning(
-                "The store %s does not answer; waiting for it since %.0f seconds: %s", where, said_at - since, failed
+                "The store %s cannot be used yet; waiting for it since %.0f seconds: %s", where, said_at - since, failed
             )
             waits(f"waiting for the store {where}")
         await clock.sleep(retry.delay(failures))

@@ -8,6 +8,7 @@ from zun.config import Settings
 from zun.store.view import View
 from zun.telemetry.metrics import API, COMPUTE, CONTROLLER
 from zun.telemetry.prometheus import PrometheusMeter
+from zun.wiring.announcing import describing
 from zun.wiring.basis import lone_node_name, master_key, prepare
 from zun.wiring.computing import build_node, register_over_store
 from zun.wiring.controlling import build_controller
@@ -44,6 +45,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
         master_key=key,
         directory=directory,
         meter=meter,
+        own=describing(settings, "all", clock),
         tracer=tracer,
     )
 

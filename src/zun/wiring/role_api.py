@@ -5,9 +5,11 @@ from contextlib import AsyncExitStack
 
 from zun.base.clock import SystemClock
 from zun.config import Settings
+from zun.services.processes import Announcement
 from zun.store.view import View
 from zun.telemetry.metrics import API
 from zun.telemetry.prometheus import PrometheusMeter
+from zun.wiring.announcing import describing
 from zun.wiring.basis import master_key, prepare
 from zun.wiring.life import House
 from zun.wiring.serving import build_api
@@ -28,6 +30,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     view = View(store, clock)
     nodes = remote_directory(settings, view, clock)
     tracer = open_tracer(settings, stack, "zun-api")
+    own = describing(settings, "api", clock)
     api = build_api(
         settings,
         stack,
@@ -37,11 +40,15 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
         master_key=key,
         directory=nodes,
         meter=meter,
+        own=own,
         tracer=tracer,
     )
     return House(
         greeting=f"zund api is ready on {api.url}",
-        stages=[{"api": api.serving}, {"nodes": nodes.run, "containers": api.accepting, "view": view.run}],
+        stages=[
+            {"api": api.serving, "announcement": Announcement(store, clock, own).run},
+            {"nodes": nodes.run, "containers": api.accepting, "view": view.run},
+        ],
         ready=view.ready,
         end_streams=api.end_streams,
     )

@@ -5,9 +5,11 @@ from contextlib import AsyncExitStack
 
 from zun.base.clock import SystemClock
 from zun.config import Settings
+from zun.services.processes import Announcement
 from zun.store.view import View
 from zun.store.view_figures import ViewFigures
 from zun.telemetry.metrics import CONTROLLER
+from zun.wiring.announcing import describing
 from zun.wiring.basis import master_key, prepare
 from zun.wiring.controlling import build_controller
 from zun.wiring.life import House
@@ -30,8 +32,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     controller = build_controller(
         settings, store=store, view=view, clock=clock, master_key=key, meter=meter, tracer=tracer
     )
+    announcement = Announcement(store, clock, describing(settings, "controller", clock))
     return House(
         greeting="zund controller is ready",
-        stages=[{"controller": controller.run}, {"view": view.run}],
+        stages=[{"controller": controller.run, "announcement": announcement.run}, {"view": view.run}],
         ready=view.ready,
     )

@@ -14,7 +14,9 @@ from zun.gate.visitors import Visitors
 from zun.model.errors import NotFound
 from zun.nodestreams.credentials import Credentials, TlsFiles
 from zun.pki.facts import certificate_facts
+from zun.services.processes import Announcement
 from zun.telemetry.metrics import GATE
+from zun.wiring.announcing import describing
 from zun.wiring.basis import prepare
 from zun.wiring.life import House
 from zun.wiring.measuring import open_meter
@@ -46,9 +48,10 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
     # The same at all gates of an installation, and another elsewhere: clients look whether they are still where they were.
     cluster_id = int(certificate_facts(files.authority).fingerprint[:15], 16)
     server = GateServer(Calls(store, leases, cluster_id), visitors, credentials, settings.gate, meter=meter)
+    announcement = Announcement(store, clock, describing(settings, "gate", clock))
     return House(
         greeting=f"zund gate is ready on {server.address}",
-        stages=[{"gate": server.run}, {"roster": roster.run}],
+        stages=[{"gate": server.run, "announcement": announcement.run}, {"roster": roster.run}],
         ready=roster.ready,
     )
 

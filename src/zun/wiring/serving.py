@@ -23,6 +23,7 @@ from zun.services.networks import NetworkService
 from zun.services.nodelive import NodeDirectory
 from zun.services.nodes import NodeService
 from zun.services.optimistic import OptimisticWriter
+from zun.services.processes import Describe
 from zun.services.registries import RegistryService
 from zun.store.interface import Store
 from zun.store.view import View
@@ -30,6 +31,7 @@ from zun.store.view_figures import ContainerFigures, ViewFigures
 from zun.telemetry.prometheus import CONTENT_TYPE, PrometheusMeter
 from zun.telemetry.tracing import NO_TRACER, Tracer
 from zun.wiring.certifying import account_keeper
+from zun.wiring.examining import build_doctor
 from zun.wiring.identities import open_identity
 from zun.wiring.joining import joining_service
 from zun.wiring.life import Part
@@ -55,9 +57,10 @@ def build_api(
     master_key: MasterKey,
     directory: NodeDirectory,
     meter: PrometheusMeter,
+    own: Describe,
     tracer: Tracer = NO_TRACER,
 ) -> Api:
-    """The API over a store and its view, listening already. Raises `Unavailable` when its port is taken."""
+    """The API over a store and its view, listening already; `own` is what this process says of itself. Raises `Unavailable` when its port is taken."""
     policy = Policy(settings.policy, clock=clock)
     services = _services(
         settings,
@@ -67,6 +70,7 @@ def build_api(
         clock=clock,
         master_key=master_key,
         directory=directory,
+        own=own,
         tracer=tracer,
     )
     listening = listen(settings.api)
@@ -97,6 +101,7 @@ def _services(
     clock: Clock,
     master_key: MasterKey,
     directory: NodeDirectory,
+    own: Describe,
     tracer: Tracer,
 ) -> Services:
     writer = OptimisticWriter(store, view, clock)
@@ -119,6 +124,7 @@ def _services(
         registries=RegistryService(view, policy, writer, master_key, clock),
         limits=LimitService(view, policy, writer, defaults),
         networks=NetworkService(store, view, policy, writer, clock),
+        doctor=build_doctor(settings, store=store, view=view, directory=directory, policy=policy, clock=clock, own=own),
         joining=joining_service(settings, store=store, policy=policy, clock=clock, master_key=master_key),
     )
 

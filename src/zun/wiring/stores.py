@@ -13,7 +13,7 @@ from zun.store.interface import DeletePrefix, Store
 from zun.store.measured import MeasuredStore
 from zun.store.options import StoreOptions
 from zun.store.retention import Retention
-from zun.store.schema import check_schema, claim_schema
+from zun.store.schema import check_schema, claim_schema, known_schema
 from zun.telemetry.meter import NO_METER, Meter
 from zun.telemetry.metrics import WATCH_RECONNECTS
 from zun.wiring.reaching import reached
@@ -46,8 +46,17 @@ async def control_plane_agrees(store: Store) -> None:
 
 
 async def node_agrees(store: Store) -> None:
-    """The same for a process that may not write what is the control plane's."""
+    """The same for a process that may not write what is the control plane's; a new store is waited for (`Unavailable`)."""
+    await known_schema(store, __version__)
+
+
+async def reader_agrees(store: Store) -> None:
+    """The same for a command that leaves everything as it is."""
     await check_schema(store, __version__)
+
+
+async def restorer_agrees(_: Store) -> None:
+    """Whatever a store says, a backup may be put into it."""
 
 
 @asynccontextmanager
@@ -57,32 +66,34 @@ async def open_store(
     *,
     agree: Agree = control_plane_agrees,
     meter: Meter = NO_METER,
+    patient: bool = True,
     readable_key: str = ANY_KEY,
 ) -> AsyncIterator[Store]:
-    """The store, closed at the end; an etcd that does not answer yet is waited for. `readable_key`: one that this process may read,
-    if it may not read all.
+    """The store, closed at the end; an etcd that does not answer yet is waited for when `patient`. `readable_key`: one that this process may
+    read, if it may not read all.
 
     Raises `Invalid` or `Denied` for an etcd that will not have us however long we wait, `Unsupported` for one that is too old, or a store
-    of a newer version, `Unavailable` when an embedded store cannot be had.
+    of a newer version, `Unavailable` when an embedded store cannot be had, or one that is not waited for.
     """
     store: Store
     if settings.store.driver == "etcd":
-        store = await reached(
-            ",".join(settings.store.endpoints),
-            lambda: _connected(settings.store, clock, agree, meter, readable_key),
-            clock,
-            waits=ServiceManager.of_this_process().waits,
-        )
+
+        def connect() -> Awaitable[Store]:
+            return _connected(settings.store, clock, agree, meter, readable_key)
+
+        where, waits = ",".join(settings.store.endpoints), ServiceManager.of_this_process().waits
+        store = await (reached(where, connect, clock, waits=waits) if patient else connect())
     elif settings.store.driver == "memory":
         from zun.store.memory import MemoryStore  # noqa: PLC0415
 
         store = MemoryStore(clock)
+        await claim_schema(store, __version__, store_id="")  # none of them is missed, so none is told from another
     else:
         from zun.store.sqlite import SqliteStore  # noqa: PLC0415
 
         store = await SqliteStore.open(settings.state_dir / "state.db", clock, retention=retention(settings))
-        # The file lock says that no other process leads; a predecessor that was killed need not be waited for.
-        await store.transact([], [DeletePrefix(keys.LEADERS)])
+        # The file lock says that no other process works on it; a predecessor that was killed need not be waited for.
+        await store.transact([], [DeletePrefix(keys.LEADERS), DeletePrefix(keys.PROCESSES)])
     try:
         if settings.store.driver != "etcd":
             await agree(store)

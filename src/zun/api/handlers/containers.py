@@ -68,7 +68,6 @@ class ContainerHandlers:
         hidden = self._viewer.hidden_from(call.caller, call.caller.project_id)
         check_visible([*filters, *([query.sort_key] if query.sort_key else [])], hidden)
         entries = await self._containers.list(call.context, all_projects=query.all_projects)
-        call.exchange.stale_since = self._view.stale_since
         found = self._order.matching(entries, filters) if filters else entries
         marker = self._marker(query.marker, call, all_projects=query.all_projects)
         page = paging.select(found, query, self._order.order, call.max_limit, marker, ordered=True)
@@ -95,7 +94,6 @@ class ContainerHandlers:
         ident = call.params["ident"]
         entry = await self._containers.find(call.context, ident, all_projects=query.all_projects)
         self._policy.authorize(call.caller, "container:get_one", project_id=entry.project_id)
-        call.exchange.stale_since = self._view.stale_since
         body, until = self._viewer.one(entry, call.caller, call.base_url)
         if canonical_uuid(ident) == entry.uuid and not query.all_projects:
             self._keep_one(call, entry.uuid, until)

@@ -12,6 +12,7 @@ from zun.model.inbox import removal_order
 from zun.model.records import ActionRecord, ActionResult, ContainerRecord, Place, Usage
 from zun.model.resources import held_by, subtract
 from zun.store import codec, keys
+from zun.store.inboxes import tell_node
 from zun.store.interface import Compare, Delete, DeletePrefix, Op, Put, Store, unchanged
 from zun.store.results import results_of
 from zun.store.view import ContainerEntry, View
@@ -65,7 +66,7 @@ class Remover:
             ops += [Delete(address) for address in place.addresses]
         if place is not None and node:
             ops.append(DeletePrefix(keys.blobs(node, record.uuid)))
-            ops.append(_order(record, place, verdict))
+            ops.append(_order(entry, record, place, verdict))
         return Removal(
             uuid=record.uuid,
             project_id=record.project_id,
@@ -114,12 +115,11 @@ class Remover:
         return ops
 
 
-def _order(record: ContainerRecord, place: Place, verdict: Verdict) -> Op:
+def _order(entry: ContainerEntry, record: ContainerRecord, place: Place, verdict: Verdict) -> Op:
     """The node's inbox entry goes, or tells a node that is away to remove the container when it returns."""
-    key = keys.inbox(place.node, record.uuid)
     if verdict is not Verdict.REMOVE_AND_LEAVE_ORDER:
-        return Delete(key)
-    return Put(key, codec.encode(removal_order(record, place)))
+        return Delete(keys.inbox(place.node, record.uuid))
+    return tell_node(record, entry.wish_raw, place, entry.place_raw, instead=removal_order(record, place))
 
 
 def _chunks(ops: Sequence[Op]) -> Iterator[tuple[Op, ...]]:

@@ -23,6 +23,7 @@ from zun.model.moving import Leaving, Resume
 from zun.model.records import Observation, Place, PlaceFailure, SeenState
 from zun.model.status import NO_HOSTS
 from zun.store import codec, keys
+from zun.store.inboxes import tell_node
 from zun.store.interface import Compare, Delete, DeletePrefix, Op, Put, Store, absent, unchanged
 from zun.store.view import ContainerEntry
 
@@ -62,7 +63,7 @@ class Mover:
         if isinstance(found, NoPlace):
             return self._stay_if_news(undecided, place, found)
         still_lost = (absent(keys.node_alive(place.node)), unchanged(keys.node_life(place.node), life))
-        order = Put(keys.inbox(place.node, place.uuid), codec.encode(removal_order(undecided.record, place)))
+        order = _removal_order(undecided, place, undecided.raw or b"")
         terms = await self._terms(
             undecided,
             place,
@@ -109,9 +110,10 @@ class Mover:
         kept = Held(node=found.node, claim=found.claim, addresses=(), revision=PENDING)
         cluster.hold(reservation(place.uuid), kept)
         told = msgspec.structs.replace(place, leaving=msgspec.structs.replace(leaving, order=resume), failure=None)
+        told_raw = codec.encode(told, over=undecided.raw)
         ops = (
-            Put(keys.place(place.uuid), codec.encode(told, over=undecided.raw)),
-            Put(keys.inbox(place.node, place.uuid), codec.encode(removal_order(undecided.record, place))),
+            Put(keys.place(place.uuid), told_raw),
+            _removal_order(undecided, told, told_raw),
             move_line(undecided.record, resume, self._clock.now()),
         )
         says = f"Container {place.uuid} leaves node {place.node}, which is {resume.kind.value}"
@@ -191,6 +193,11 @@ class Mover:
         return Decision(
             uuid=place.uuid, compares=tuple(undecided.unchanged()), ops=tuple(ops), news=News(says=says, behind=None)
         )
+
+
+def _removal_order(undecided: Undecided, place: Place, raw: bytes) -> Put:
+    order = removal_order(undecided.record, place)
+    return tell_node(undecided.record, undecided.wish_raw, place, raw, instead=order)
 
 
 def reservation(uuid: str) -> str:

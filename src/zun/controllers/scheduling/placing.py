@@ -16,11 +16,11 @@ from zun.controllers.scheduling.requests import Request, request_of
 from zun.controllers.scheduling.staging import hand_over
 from zun.model.attachments import Attachment
 from zun.model.errors import Conflict
-from zun.model.inbox import inbox_of
 from zun.model.moving import Resume
 from zun.model.records import Intent, NameClaim, Place, PlaceFailure, Verb
 from zun.model.status import NO_HOSTS
 from zun.store import codec, keys
+from zun.store.inboxes import tell_node
 from zun.store.interface import Compare, Delete, Op, Put, Store, absent, unchanged
 from zun.store.view import ContainerEntry
 from zun.telemetry.metrics import PLACEMENTS, REFUSALS
@@ -115,6 +115,7 @@ class Placer:
                 cluster.revoke(record.uuid)
                 return terms.refuse(error.message, error.message)
         place = self._place(undecided, plan, terms.resume)
+        decided = codec.encode(place, over=undecided.raw)
         had = set(undecided.before.addresses) if undecided.before is not None else set()
         compares = [
             *undecided.unchanged(),
@@ -124,8 +125,8 @@ class Placer:
             *terms.compares,
         ]
         ops: list[Op] = [
-            Put(keys.place(record.uuid), codec.encode(place, over=undecided.raw)),
-            Put(keys.inbox(plan.node, record.uuid), codec.encode(inbox_of(record, place))),
+            Put(keys.place(record.uuid), decided),
+            tell_node(record, undecided.wish_raw, place, decided),
             *(Put(key, codec.encode(NameClaim(record.uuid))) for key in plan.addresses),
             *(Delete(key) for key in sorted(had - set(plan.addresses))),
             *secrets,
@@ -223,6 +224,7 @@ class Undecided:
     def __init__(self, entry: ContainerEntry) -> None:
         self.record = entry.record()
         self.before = entry.place()
+        self.wish_raw = entry.wish_raw
         self.seen = entry.seen()
         self.raw = entry.place_raw or None
         self._wish_revision = entry.wish_revision

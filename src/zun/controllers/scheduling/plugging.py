@@ -13,9 +13,9 @@ from zun.controllers.scheduling.placing import networks_unchanged
 from zun.controllers.scheduling.pools import Wanted, attachment, claims_of
 from zun.controllers.scheduling.requests import exposed_of
 from zun.model.container import NetRequest
-from zun.model.inbox import inbox_of
 from zun.model.records import NETWORK_VERBS, ContainerRecord, Intent, NameClaim, Observation, Place, Verb
 from zun.store import codec, keys
+from zun.store.inboxes import tell_node
 from zun.store.interface import Delete, Put, absent, unchanged
 from zun.store.view import ContainerEntry
 
@@ -37,6 +37,7 @@ def decide(entry: ContainerEntry, cluster: Cluster, now: float) -> Decision | No
     fresh = [key for key in place.addresses if key not in before.addresses]
     held = Held(node=place.node, claim=place.claim, addresses=tuple(place.addresses), revision=PENDING)
     cluster.hold(record.uuid, held)
+    decided = codec.encode(place, over=entry.place_raw)
     refused = [place.networks_refused[one.n] for one in waiting if one.n in place.networks_refused]
     return Decision(
         uuid=record.uuid,
@@ -47,8 +48,8 @@ def decide(entry: ContainerEntry, cluster: Cluster, now: float) -> Decision | No
             *networks_unchanged([one for one in place.attachments or () if one not in before.attachments], cluster),
         ),
         ops=(
-            Put(keys.place(record.uuid), codec.encode(place, over=entry.place_raw)),
-            Put(keys.inbox(place.node, record.uuid), codec.encode(inbox_of(record, place))),
+            Put(keys.place(record.uuid), decided),
+            tell_node(record, entry.wish_raw, place, decided),
             *(Put(key, codec.encode(NameClaim(record.uuid))) for key in fresh),
             *(Delete(key) for key in given_back),
         ),

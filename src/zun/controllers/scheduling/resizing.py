@@ -6,10 +6,10 @@ import msgspec
 from zun.controllers.scheduling.cluster import PENDING, Cluster, Held, NodeState, cpus_of
 from zun.controllers.scheduling.decisions import Decision, News
 from zun.controllers.scheduling.requests import dedicated_cpus
-from zun.model.inbox import inbox_of
 from zun.model.records import Claim, ContainerRecord, Intent, Place, Verb
 from zun.model.resources import millicpus
 from zun.store import codec, keys
+from zun.store.inboxes import tell_node
 from zun.store.interface import Put, unchanged
 from zun.store.view import ContainerEntry
 from zun.telemetry.metrics import RESIZES
@@ -32,6 +32,7 @@ def decide(entry: ContainerEntry, cluster: Cluster, now: float) -> Decision | No
     refused = [place.resize_refused[intent.n] for intent in waiting if intent.n in place.resize_refused]
     known = {intent.n for intent in record.intents}
     place.resize_refused = {n: reason for n, reason in place.resize_refused.items() if n in known}
+    decided = codec.encode(place, over=entry.place_raw)
     held = Held(node=place.node, claim=place.claim, addresses=tuple(place.addresses), revision=PENDING)
     cluster.hold(record.uuid, held)
     return Decision(
@@ -41,8 +42,8 @@ def decide(entry: ContainerEntry, cluster: Cluster, now: float) -> Decision | No
             unchanged(keys.place(record.uuid), entry.place_revision),
         ),
         ops=(
-            Put(keys.place(record.uuid), codec.encode(place, over=entry.place_raw)),
-            Put(keys.inbox(place.node, record.uuid), codec.encode(inbox_of(record, place))),
+            Put(keys.place(record.uuid), decided),
+            tell_node(record, entry.wish_raw, place, decided),
         ),
         held=held,
         news=News(

@@ -109,15 +109,18 @@ class Connection:
 
     async def look(self) -> None:
         """Whether the member is alive and has a leader; asks nobody but itself. Raises `Refused`."""
+        self._check(await self.status())
+
+    async def status(self) -> Any:
+        """What the member says of itself (`StatusResponse`), within a bounded time. Raises `Refused` when it says nothing."""
         try:
-            status = await self.ask(self.calls.status, pb.StatusRequest(), CONNECT_SECONDS)
+            return await self.ask(self.calls.status, pb.StatusRequest(), CONNECT_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise Refused(self.address, _unanswered(error)) from error
         except asyncio.CancelledError:
             if was_retired(self):
                 raise Refused(self.address, "was given up meanwhile.") from None
             raise
-        self._check(status)
 
     def retire(self) -> None:
         """Give it up: all that is under way on it ends at once. `close` must follow."""

@@ -114,6 +114,29 @@ class Members:
             self._looking[connection] = task
             task.add_done_callback(lambda _: self._looking.pop(connection, None))
 
+    async def statuses(self) -> list[tuple[Address, Any]]:
+        """Ask every member how it is: `StatusResponse`, or why it cannot be used (`Refused`). Takes some seconds at most."""
+        self._check_not_ended()
+        addresses = sorted(self._order, key=str)
+        return list(zip(addresses, await asyncio.gather(*map(self._status, addresses)), strict=True))
+
+    async def _status(self, address: Address) -> Any:
+        held = self._connections.get(address)
+        if held is not None and held.is_usable():
+            try:
+                return await held.status()
+            except Refused as refused:
+                return refused
+        made = await self._try(address)
+        if isinstance(made, Refused):
+            return made
+        try:
+            return await made.status()
+        except Refused as refused:
+            return refused
+        finally:
+            await made.close()
+
     def heard_of(self, revision: int) -> None:
         """A revision exists."""
         self.newest_revision = max(self.newest_revision, revision)

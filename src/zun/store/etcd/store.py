@@ -15,10 +15,12 @@ from zun.store.etcd.address import addresses_of
 from zun.store.etcd.auth import EtcdAuth
 from zun.store.etcd.caller import Caller
 from zun.store.etcd.failures import CompactedAway
+from zun.store.etcd.health import members_health
 from zun.store.etcd.keepalive import KeepAlives
 from zun.store.etcd.members import Members
 from zun.store.etcd.tls import TlsFiles
 from zun.store.etcd.watch import EtcdWatch, nobody_counts
+from zun.store.health import MemberHealth
 from zun.store.interface import Compacted, Compare, Get, KeyValue, Op, Put, RangeResult, TxnResult, WatchBatch
 from zun.store.keyrange import first_key
 from zun.store.options import StoreOptions
@@ -76,6 +78,10 @@ class EtcdStore:
             await store.close()
             raise
         return store
+
+    async def health(self) -> tuple[MemberHealth, ...]:
+        """How each member of the cluster is."""
+        return await members_health(self._members)
 
     @property
     def user(self) -> str:
