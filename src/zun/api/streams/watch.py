@@ -22,6 +22,7 @@ from zun.api.streams.options import StreamOptions
 from zun.api.streams.streaming import Flow, StreamedResponse
 from zun.base.ids import canonical_uuid
 from zun.drivers.identity.base import Identity
+from zun.model.children import RecordKind
 from zun.model.errors import Denied, Invalid, Unavailable
 from zun.model.fields import Field, Unknown
 from zun.model.rules import LIST_BOOLEAN, integer, text
@@ -159,8 +160,8 @@ class WatchHandlers:
         if change.deleted:
             return _event("deleted", encode({"uuid": change.id}), change.revision)
         entry = self._view.container(change.id)
-        if entry is None:
-            return b""  # its deletion follows
+        if entry is None or entry.kind is not RecordKind.CONTAINER:
+            return b""  # its deletion follows; capsules are not watched here
         body, _ = self._viewer.one(entry, call.caller, call.base_url)
         return _event("changed", b'{"container":%b}' % body, change.revision)
 

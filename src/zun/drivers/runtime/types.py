@@ -24,6 +24,7 @@ class Capability(StrEnum):
     VOLUMES = "volumes"  # named local volumes
     CPUSET = "cpuset"
     CHANGE_IMAGE = "rebuild"
+    CAPSULES = "capsules"
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
