@@ -26,7 +26,7 @@ from zun.agent.memory import Memory
 from zun.agent.observing import Around
 from zun.agent.options import AgentOptions
 from zun.agent.plugs import Plugs
-from zun.agent.recovery import adopt_all, clean_files, patiently
+from zun.agent.recovery import Found, adopt_all, clean_files, patiently
 from zun.agent.reporter import Reporter
 from zun.agent.sessions import ExecSessions
 from zun.agent.supervisor import Supervisor
@@ -189,10 +189,11 @@ class Agent:
         self._touch.open(lease)
 
     async def _recover(self, first: InboxBatch, remembered: Remembered, group: asyncio.TaskGroup) -> None:
+        sandboxes = await patiently("listing sandboxes", self._clock, self._engine.list_sandboxes)
         engine = await patiently("listing containers", self._clock, self._engine.list)
         self._reporter.remember(remembered.observations)
         memories, self._memories = self._memories, {}
-        adopt_all(self._supervisor, first, remembered, memories, engine)
+        adopt_all(self._supervisor, first, remembered, memories, Found(engine, sandboxes))
         self._image_wishes.recover(first, remembered.images)
         group.create_task(self._reporter.run(), name="reporter")
         group.create_task(self._watching.run(), name="watching")

@@ -6,21 +6,32 @@ there. Nothing is begun before all four are read.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+import msgspec
+
+from zun.agent.capsules.recovery import reconcile_capsule
 from zun.agent.files import Files
 from zun.agent.memory import Memory, copy_observation, fresh, fresh_for
 from zun.agent.supervisor import Supervisor
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
-from zun.drivers.runtime.types import Seen
+from zun.drivers.runtime.types import SandboxSeen, Seen
+from zun.model.children import RecordKind
 from zun.model.errors import Timeout, Unavailable, ZunError
 from zun.model.records import Inbox, Observation, SeenState, Verb
 from zun.store.nodelink import InboxBatch, Remembered
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What the engine has of ours."""
+
+    containers: Sequence[Seen]
+    sandboxes: Sequence[SandboxSeen] = ()
 
 
 async def patiently(what: str, clock: Clock, call: Callable[[], Awaitable[T]]) -> T:
@@ -41,13 +52,16 @@ def adopt_all(
     inbox: InboxBatch,
     remembered: Remembered,
     memories: dict[str, Memory],
-    engine: list[Seen],
+    engine: Found,
 ) -> None:
-    """Give every container that anybody knows to the supervisor. Damaged inbox entries are left alone."""
+    """Give every container and capsule that anybody knows to the supervisor. Damaged inbox entries are left alone."""
     objects: dict[str, list[Seen]] = {}
-    for seen in engine:
-        objects.setdefault(seen.uuid, []).append(seen)
-    uuids = set(inbox.containers) | set(memories) | set(remembered.observations) | set(objects)
+    sandboxes: dict[str, list[SandboxSeen]] = {}
+    for seen in engine.containers:
+        objects.setdefault(seen.capsule or seen.uuid, []).append(seen)
+    for sandbox in engine.sandboxes:
+        sandboxes.setdefault(sandbox.uuid, []).append(sandbox)
+    uuids = set(inbox.containers) | set(memories) | set(remembered.observations) | set(objects) | set(sandboxes)
     uuids |= set(remembered.results)
     for uuid in sorted(uuids | inbox.damaged):
         memory = reconcile(
@@ -56,6 +70,7 @@ def adopt_all(
             memories.get(uuid),
             remembered.observations.get(uuid),
             objects.get(uuid, []),
+            sandboxes.get(uuid, []),
         )
         if uuid in inbox.damaged:
             supervisor.set_aside(memory)
@@ -64,9 +79,16 @@ def adopt_all(
 
 
 def reconcile(
-    uuid: str, wanted: Inbox | None, memory: Memory | None, told: Observation | None, objects: list[Seen]
+    uuid: str,
+    wanted: Inbox | None,
+    memory: Memory | None,
+    told: Observation | None,
+    objects: list[Seen],
+    sandboxes: Sequence[SandboxSeen] = (),
 ) -> Memory:
-    """What is known of one container: the journal, completed by what was told and what the engine has."""
+    """What is known of one container or capsule: the journal, completed by what was told and what the engine has."""
+    if _is_capsule(wanted, memory, told, objects, sandboxes):
+        return reconcile_capsule(uuid, wanted, memory, told, objects, sandboxes)
     if memory is None or (told is not None and told.generation > memory.observation.generation):
         memory = _without_journal(uuid, wanted, told, objects)
     elif told is not None and told.generation == memory.observation.generation:
@@ -77,6 +99,19 @@ def reconcile(
         if seen.generation == memory.observation.generation:
             memory.observation.runtime_id = seen.handle
     return memory
+
+
+def _is_capsule(
+    wanted: Inbox | None,
+    memory: Memory | None,
+    told: Observation | None,
+    objects: list[Seen],
+    sandboxes: Sequence[SandboxSeen],
+) -> bool:
+    if wanted is not None:
+        return wanted.kind is RecordKind.CAPSULE
+    known = (memory is not None and memory.capsule) or (told is not None and bool(told.children))
+    return known or bool(sandboxes) or any(seen.capsule for seen in objects)
 
 
 def _catch_up(memory: Memory, told: Observation) -> None:

@@ -67,7 +67,8 @@ class Watching:
         while True:
             await self._bell.wait(self._sync_seconds if not failures else self._retry.delay(failures))
             try:
-                strays = self._supervisor.compare(await self._engine.list())
+                sandboxes = await self._engine.list_sandboxes()
+                strays = self._supervisor.compare(await self._engine.list(), sandboxes)
             except (Unavailable, Timeout) as error:
                 failures += 1
                 _log.warning("comparing with the engine: %s", error)

@@ -84,7 +84,9 @@ def parse_template(value: Any, bounds: Bounds) -> CapsuleRequest:
     if not request.containers:
         raise Invalid(f"'{spec.at('containers')}' must be a list of at least one container.", code=SCHEMA_VIOLATION)
     if len(request.containers) + len(request.init_containers) > MAX_CHILDREN:
-        raise Invalid(f"A capsule has at most {MAX_CHILDREN} containers, init containers included.", code=SCHEMA_VIOLATION)
+        raise Invalid(
+            f"A capsule has at most {MAX_CHILDREN} containers, init containers included.", code=SCHEMA_VIOLATION
+        )
     volumes.finish()
     return request
 

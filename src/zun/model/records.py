@@ -12,7 +12,7 @@ import msgspec
 
 from zun.model.attachments import Attachment
 from zun.model.children import Child, RecordKind
-from zun.model.children import ImageSource as ImageSource
+from zun.model.children import ImageSource as ImageSource  # noqa: PLC0414 - likewise
 from zun.model.container import ContainerSpec
 from zun.model.moving import Leaving, Resume
 from zun.model.networks import NetworkInfo as NetworkInfo  # noqa: PLC0414 - a part of these records, wherever it is declared

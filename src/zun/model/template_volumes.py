@@ -27,7 +27,10 @@ class Volumes:
     def source(self, name: str, path: str) -> str:
         """The node's volume of this name. Raises `Invalid`: `path` names a volume that there is not."""
         if name not in self._sources:
-            raise Invalid(f"'{path}' names the volume {name}, which {self._spec.at('volumes')} does not have.", code=SCHEMA_VIOLATION)
+            raise Invalid(
+                f"'{path}' names the volume {name}, which {self._spec.at('volumes')} does not have.",
+                code=SCHEMA_VIOLATION,
+            )
         self._used.add(name)
         return self._sources[name]
 
@@ -35,7 +38,9 @@ class Volumes:
         """Raises `Invalid` for a volume that nobody mounts, `Unsupported` for one that needs another service."""
         unused = [path for name, path in self._paths.items() if name not in self._used]
         if unused:
-            raise Invalid(f"'{unused[0]}' is a volume that no container mounts; mount it or leave it out.", code=SCHEMA_VIOLATION)
+            raise Invalid(
+                f"'{unused[0]}' is a volume that no container mounts; mount it or leave it out.", code=SCHEMA_VIOLATION
+            )
         if self._cinder:
             raise Unsupported(
                 f"'{self._cinder}' needs the volume service, which is not configured here; use a volume of the node ('local') instead.",

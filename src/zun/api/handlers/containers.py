@@ -127,7 +127,11 @@ class ContainerHandlers:
         if marker is None:
             return None
         entry = self._view.container(canonical_uuid(marker) or "")
-        if entry is None or entry.kind is not RecordKind.CONTAINER or not (all_projects or entry.project_id == call.caller.project_id):
+        if (
+            entry is None
+            or entry.kind is not RecordKind.CONTAINER
+            or not (all_projects or entry.project_id == call.caller.project_id)
+        ):
             raise NotFound(
                 f"The marker {marker} is no container of this list; begin again.", code="container-not-found"
             )

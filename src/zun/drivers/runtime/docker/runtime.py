@@ -55,6 +55,10 @@ class DockerRuntime:
         return self._containers
 
     @property
+    def pods(self) -> None:
+        """Not yet."""
+
+    @property
     def images(self) -> DockerImages:
         """Images."""
         return self._images
