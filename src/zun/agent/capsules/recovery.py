@@ -47,7 +47,7 @@ def _without_journal(
         memory = fresh(uuid, told.generation)
         _take_over(memory, told)
         return memory
-    generations = [found.generation for found in (*objects, *sandboxes)]
+    generations = [seen.generation for seen in objects] + [sandbox.generation for sandbox in sandboxes]
     if wanted is not None and (not generations or wanted.generation in generations):
         return fresh_for(wanted)
     return fresh(uuid, max(generations, default=0))

@@ -17,7 +17,8 @@ GONE_AWAY = "It vanished from its node: somebody removed it there"
 def told(memory: Memory) -> Observation:
     """The capsule's observation as the control plane gets it, with those of its containers."""
     children = [msgspec.structs.replace(one.observation, at=0.0) for one in memory.children]
-    return msgspec.structs.replace(memory.observation, children=children)
+    looked_at = max([memory.observation.at, *(one.observation.at for one in memory.children)])
+    return msgspec.structs.replace(memory.observation, children=children, at=looked_at)
 
 
 def take_in_child(memory: Memory, seen: Seen | None, child: Child, around: Around, now: float) -> None:

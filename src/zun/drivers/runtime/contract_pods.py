@@ -23,9 +23,9 @@ async def pods_of(harness: RuntimeHarness) -> Pods:
     """The runtime's sandboxes. Who has none says so in its capabilities."""
     pods = harness.runtime.pods
     told = await harness.runtime.containers.fingerprint()
-    assert (Capability.CAPSULES in told.capabilities) == (pods is not None)
-    if pods is None:
+    if Capability.CAPSULES not in told.capabilities:
         pytest.skip("this runtime has no capsules, and says so")
+    assert pods is not None
     return pods
 
 

@@ -51,7 +51,7 @@ class DockerContainers:
         """What the engine can do and what its machine has."""
         info = await self._engine.call("GET", "info", "describe itself")
         self._disk_quota = supports_disk_quota(info)
-        return fingerprint(info, await self._networks.list())
+        return fingerprint(info, await self._networks.list(), capsules=await self._has_sandbox_image())
 
     async def inspect(self, handle: str) -> Seen:
         """One container now."""
@@ -76,7 +76,7 @@ class DockerContainers:
             looks = [
                 group.create_task(look(summary["Id"]))
                 for summary in summaries
-                if not labels.is_holder(summary.get("Labels"))
+                if not (labels.is_holder(summary.get("Labels")) or labels.is_sandbox(summary.get("Labels")))
             ]
         return [found for task in looks if (found := task.result()) is not None]
 
@@ -178,6 +178,14 @@ class DockerContainers:
             raise NotFound(f"Container {handle[:12]} is not one of this node's; list the containers.")
         self._held[handle] = bool(wording.joined(told))
         return told
+
+    async def _has_sandbox_image(self) -> bool:
+        reference = wording.image(self._engine.options.sandbox_image)
+        try:
+            await self._engine.call("GET", f"images/{reference}/json", "find the sandbox image")
+        except NotFound:
+            return False
+        return True
 
     async def _check(self, request: ContainerRequest) -> None:
         for network in request.networks:
