@@ -29,7 +29,11 @@ def child(uuid: str, command: list[str], policy: str, *, init: bool = False, ima
 
 
 def capsule(
-    *apps: list[str], init: list[str] | None = None, policy: str = "always", intents: tuple[Intent, ...] = (), **fields: object
+    *apps: list[str],
+    init: list[str] | None = None,
+    policy: str = "always",
+    intents: tuple[Intent, ...] = (),
+    **fields: object,
 ) -> Inbox:
     """A capsule with one container per command."""
     told = [child(uuid_of(21 + number), command, policy) for number, command in enumerate(apps)]
@@ -121,7 +125,9 @@ async def test_init_containers_run_to_their_end_before_the_others(world: World, 
     assert started[1] - started[0] >= 30  # type: ignore[operator]
 
 
-async def test_a_failing_init_container_is_tried_again_and_nothing_after_it_starts(world: World, capsules: Capsules) -> None:
+async def test_a_failing_init_container_is_tried_again_and_nothing_after_it_starts(
+    world: World, capsules: Capsules
+) -> None:
     await world.start()
     await capsules.wish(capsule(WAITS, init=["false"]))
     await world.settle(60)
@@ -164,7 +170,9 @@ async def test_everything_that_ended_well_is_stopped_and_stays_so(world: World, 
     assert world.calls("start") == 2
 
 
-async def test_a_container_that_fails_for_good_is_an_error_once_all_have_ended(world: World, capsules: Capsules) -> None:
+async def test_a_container_that_fails_for_good_is_an_error_once_all_have_ended(
+    world: World, capsules: Capsules
+) -> None:
     await world.start()
     await capsules.wish(capsule(["sh", "-c", "exit 7"], ["sleep", "100"], policy="no"))
     await capsules.becomes(Status.RUNNING)
@@ -344,7 +352,9 @@ async def test_strays_of_capsules_are_cleared_away(world: World, capsules: Capsu
     mine = capsules.sandbox()
     stray = await world.runtime.pods.create_sandbox(SandboxRequest(uuid=uuid_of(9), generation=1, project_id=PROJECT))
     await world.runtime.containers.create(
-        ContainerRequest(uuid=uuid_of(99), generation=1, project_id=PROJECT, image=IMAGE, sandbox=stray, capsule=uuid_of(9))
+        ContainerRequest(
+            uuid=uuid_of(99), generation=1, project_id=PROJECT, image=IMAGE, sandbox=stray, capsule=uuid_of(9)
+        )
     )
     await world.settle(30)
     assert set(world.engine.sandboxes) == {mine}

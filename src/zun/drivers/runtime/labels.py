@@ -44,5 +44,3 @@ def erased() -> str:
     """The change to a committed image that keeps our labels from living on in it."""
     names = (OWNER, UUID, GENERATION, PROJECT, HOSTNAME, ADDRESSES, PORTS, CAPSULE, SANDBOX)
     return "LABEL " + " ".join(f'{name}=""' for name in names)
-    names = (OWNER, UUID, GENERATION, PROJECT, HOSTNAME, ADDRESSES, PORTS, CAPSULE, SANDBOX)
-    return "LABEL " + " ".join(f'{name}=""' for name in names)

@@ -54,7 +54,7 @@ class DockerPods:
     async def list_sandboxes(self) -> list[SandboxSeen]:
         """This owner's. The engine's list says all that is needed."""
         told = await self._list({"label": (f"{labels.OWNER}={self._owner}", labels.SANDBOX)})
-        return [seen.listed_sandbox(one) for one in told]
+        return [seen.listed_sandbox(one) for one in told if labels.is_sandbox(one.get("Labels"))]
 
     async def remove_sandbox(self, handle: str) -> None:
         """Remove it after all that is in it."""
