@@ -112,7 +112,7 @@ async def test_times_have_the_one_form_that_strict_clients_read(api: ApiWorld) -
     shown = await show(api, "shop")
     for text in (shown["created_at"], shown["updated_at"], shown["containers"][0]["started_at"]):
         form = "%Y-%m-%d %H:%M:%S.%f" if "." in text else "%Y-%m-%d %H:%M:%S"
-        assert datetime.strptime(text, form)
+        assert datetime.strptime(text, form)  # noqa: DTZ007 - that is the form
 
 
 async def test_the_words_of_old_versions(api: ApiWorld) -> None:

@@ -16,6 +16,7 @@ from zun.agent.engine import Engine
 from zun.agent.fencing import Fencing
 from zun.agent.files import Files
 from zun.agent.fingerprinting import NOWHERE, About, Endpoint, node_info
+from zun.agent.found import Found
 from zun.agent.guards import Guards
 from zun.agent.identity import NodeIdentity
 from zun.agent.image_wishes import ImageWishes
@@ -26,7 +27,7 @@ from zun.agent.memory import Memory
 from zun.agent.observing import Around
 from zun.agent.options import AgentOptions
 from zun.agent.plugs import Plugs
-from zun.agent.recovery import Found, adopt_all, clean_files, patiently
+from zun.agent.recovery import adopt_all, clean_files, patiently
 from zun.agent.reporter import Reporter
 from zun.agent.sessions import ExecSessions
 from zun.agent.supervisor import Supervisor

@@ -6,18 +6,16 @@ there. Nothing is begun before all four are read.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
-
-import msgspec
 
 from zun.agent.capsules.recovery import reconcile_capsule
 from zun.agent.files import Files
+from zun.agent.found import Found
 from zun.agent.memory import Memory, copy_observation, fresh, fresh_for
 from zun.agent.supervisor import Supervisor
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
-from zun.drivers.runtime.types import SandboxSeen, Seen
 from zun.model.children import RecordKind
 from zun.model.errors import Timeout, Unavailable, ZunError
 from zun.model.records import Inbox, Observation, SeenState, Verb
@@ -25,13 +23,6 @@ from zun.store.nodelink import InboxBatch, Remembered
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-
-
-class Found(msgspec.Struct, frozen=True):
-    """What the engine has of ours."""
-
-    containers: Sequence[Seen]
-    sandboxes: Sequence[SandboxSeen] = ()
 
 
 async def patiently(what: str, clock: Clock, call: Callable[[], Awaitable[T]]) -> T:
@@ -55,13 +46,8 @@ def adopt_all(
     engine: Found,
 ) -> None:
     """Give every container and capsule that anybody knows to the supervisor. Damaged inbox entries are left alone."""
-    objects: dict[str, list[Seen]] = {}
-    sandboxes: dict[str, list[SandboxSeen]] = {}
-    for seen in engine.containers:
-        objects.setdefault(seen.capsule or seen.uuid, []).append(seen)
-    for sandbox in engine.sandboxes:
-        sandboxes.setdefault(sandbox.uuid, []).append(sandbox)
-    uuids = set(inbox.containers) | set(memories) | set(remembered.observations) | set(objects) | set(sandboxes)
+    objects = engine.by_owner()
+    uuids = set(inbox.containers) | set(memories) | set(remembered.observations) | set(objects)
     uuids |= set(remembered.results)
     for uuid in sorted(uuids | inbox.damaged):
         memory = reconcile(
@@ -69,8 +55,7 @@ def adopt_all(
             inbox.containers.get(uuid),
             memories.get(uuid),
             remembered.observations.get(uuid),
-            objects.get(uuid, []),
-            sandboxes.get(uuid, []),
+            objects.get(uuid, Found()),
         )
         if uuid in inbox.damaged:
             supervisor.set_aside(memory)
@@ -83,35 +68,28 @@ def reconcile(
     wanted: Inbox | None,
     memory: Memory | None,
     told: Observation | None,
-    objects: list[Seen],
-    sandboxes: Sequence[SandboxSeen] = (),
+    found: Found,
 ) -> Memory:
     """What is known of one container or capsule: the journal, completed by what was told and what the engine has."""
-    if _is_capsule(wanted, memory, told, objects, sandboxes):
-        return reconcile_capsule(uuid, wanted, memory, told, objects, sandboxes)
+    if _is_capsule(wanted, memory, told, found):
+        return reconcile_capsule(uuid, wanted, memory, told, found)
     if memory is None or (told is not None and told.generation > memory.observation.generation):
-        memory = _without_journal(uuid, wanted, told, objects)
+        memory = _without_journal(uuid, wanted, told, found)
     elif told is not None and told.generation == memory.observation.generation:
         _catch_up(memory, told)
     memory.observation.doing, memory.observation.pulling = 0, False
     memory.guarded = memory.guarded or memory.observation.guarded
-    for seen in objects:
+    for seen in found.containers:
         if seen.generation == memory.observation.generation:
             memory.observation.runtime_id = seen.handle
     return memory
 
 
-def _is_capsule(
-    wanted: Inbox | None,
-    memory: Memory | None,
-    told: Observation | None,
-    objects: list[Seen],
-    sandboxes: Sequence[SandboxSeen],
-) -> bool:
+def _is_capsule(wanted: Inbox | None, memory: Memory | None, told: Observation | None, found: Found) -> bool:
     if wanted is not None:
         return wanted.kind is RecordKind.CAPSULE
     known = (memory is not None and memory.capsule) or (told is not None and bool(told.children))
-    return known or bool(sandboxes) or any(seen.capsule for seen in objects)
+    return known or bool(found.sandboxes) or any(seen.capsule for seen in found.containers)
 
 
 def _catch_up(memory: Memory, told: Observation) -> None:
@@ -129,13 +107,13 @@ def _catch_up(memory: Memory, told: Observation) -> None:
         memory.user_stopped = False
 
 
-def _without_journal(uuid: str, wanted: Inbox | None, told: Observation | None, objects: list[Seen]) -> Memory:
+def _without_journal(uuid: str, wanted: Inbox | None, told: Observation | None, found: Found) -> Memory:
     if told is not None:
         memory = Memory(copy_observation(told), networks=told.networks)
         if wanted is not None and told.state is SeenState.ABSENT and wanted.generation == told.generation:
             memory.resume = wanted.resume
         return memory
-    generations = [seen.generation for seen in objects]
+    generations = found.generations
     if wanted is not None and (not generations or wanted.generation in generations):
         return fresh_for(wanted)
     return fresh(uuid, max(generations, default=0))

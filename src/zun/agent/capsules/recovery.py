@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A capsule after a crash of its agent: what the journal, the control plane and the engine know of it, put together."""
 
-from collections.abc import Sequence
-
 import msgspec
 
+from zun.agent.found import Found
 from zun.agent.memory import Memory, copy_observation, fresh, fresh_for
-from zun.drivers.runtime.types import SandboxSeen, Seen
 from zun.model.records import Inbox, Observation
 
 
@@ -15,15 +13,13 @@ def reconcile_capsule(
     wanted: Inbox | None,
     memory: Memory | None,
     told: Observation | None,
-    objects: Sequence[Seen],
-    sandboxes: Sequence[SandboxSeen],
+    found: Found,
 ) -> Memory:
     """What is known of one capsule. Its worker looks at everything before it does anything, so only what no look shows matters."""
     if memory is None or (told is not None and told.generation > memory.observation.generation):
-        memory = _without_journal(uuid, wanted, told, objects, sandboxes)
-    elif told is not None and told.generation == memory.observation.generation:
-        if told.intent_done > memory.observation.intent_done:
-            _take_over(memory, told)
+        memory = _without_journal(uuid, wanted, told, found)
+    elif told is not None and _knows_more(told, memory):
+        _take_over(memory, told)
     memory.capsule = True
     memory.observation.doing = 0
     if wanted is not None and [one.uuid for one in memory.children] != [child.uuid for child in wanted.children]:
@@ -32,22 +28,16 @@ def reconcile_capsule(
         memory.children = [known.get(child.uuid) or fresh(child.uuid, generation) for child in wanted.children]
     for one in memory.children:
         one.observation.pulling = False
-    _note(memory, objects, sandboxes)
+    _note(memory, found)
     return memory
 
 
-def _without_journal(
-    uuid: str,
-    wanted: Inbox | None,
-    told: Observation | None,
-    objects: Sequence[Seen],
-    sandboxes: Sequence[SandboxSeen],
-) -> Memory:
+def _without_journal(uuid: str, wanted: Inbox | None, told: Observation | None, found: Found) -> Memory:
     if told is not None:
         memory = fresh(uuid, told.generation)
         _take_over(memory, told)
         return memory
-    generations = [seen.generation for seen in objects] + [sandbox.generation for sandbox in sandboxes]
+    generations = found.generations
     if wanted is not None and (not generations or wanted.generation in generations):
         return fresh_for(wanted)
     return fresh(uuid, max(generations, default=0))
@@ -64,11 +54,16 @@ def _take_over(memory: Memory, told: Observation) -> None:
         memory.children.append(one)
 
 
-def _note(memory: Memory, objects: Sequence[Seen], sandboxes: Sequence[SandboxSeen]) -> None:
+def _knows_more(told: Observation, memory: Memory) -> bool:
+    seen = memory.observation
+    return told.generation == seen.generation and told.intent_done > seen.intent_done
+
+
+def _note(memory: Memory, found: Found) -> None:
     generation = memory.observation.generation
-    for sandbox in sandboxes:
+    for sandbox in found.sandboxes:
         if sandbox.generation == generation:
             memory.observation.runtime_id = sandbox.handle
-    handles = {seen.uuid: seen.handle for seen in objects if seen.generation == generation}
+    handles = {seen.uuid: seen.handle for seen in found.containers if seen.generation == generation}
     for one in memory.children:
         one.observation.runtime_id = handles.get(one.uuid, one.observation.runtime_id)
