@@ -91,8 +91,9 @@ class Making:
         """What of the machine a container sees: its hosts file, its volumes, its injected files."""
         record = record or self._places.record(which.handle)
         mounts = [cri.Mount(container_path="/etc/hosts", host_path=str(self._places.hosts(which.handle)))]
+        read_only = {volume.destination for volume in record.request.volumes if volume.read_only}
         mounts += [
-            cri.Mount(container_path=destination, host_path=str(path))
+            cri.Mount(container_path=destination, host_path=str(path), readonly=destination in read_only)
             for destination, path in self.volumes(which, record).items()
         ]
         files = record.request.files

@@ -154,6 +154,10 @@ class CriRuntime:
         return self._containers
 
     @property
+    def pods(self) -> None:
+        """None yet: its sandboxes are each one container's."""
+
+    @property
     def images(self) -> CriImages:
         """Images."""
         return self._images

@@ -15,6 +15,7 @@ _MOUNTS = Path("/proc/mounts")
 
 CONDITIONAL = {
     Capability.DISK_QUOTA: "on overlay2 over xfs with project quota, or with devicemapper, btrfs, zfs",
+    Capability.CAPSULES: "where the engine has the image `[docker] sandbox_image`",
     Capability.CPUSET: "where the kernel has cpusets",
 }
 """What not every Docker engine can do. All else every one can."""

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from zun.drivers.runtime.docker import labels, seen
+from zun.drivers.runtime import labels
 from zun.drivers.runtime.docker import request as wording
+from zun.drivers.runtime.docker import seen
 from zun.drivers.runtime.docker.containers import DockerContainers
 from zun.drivers.runtime.docker.engine import Engine
 from zun.drivers.runtime.docker.networks import DockerNetworks

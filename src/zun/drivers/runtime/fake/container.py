@@ -76,6 +76,8 @@ class FakeContainer:
             for mount in self.request.volumes:
                 if self.volume is not None:
                     tree.mounts[mount.destination.rstrip("/")] = self.volume(mount.name)
+                if mount.read_only:
+                    tree.read_only.add(mount.destination.rstrip("/"))
             for file in self.request.files:
                 tree.write(file.destination, b"")
                 tree.host_files[file.destination] = file.host_path
