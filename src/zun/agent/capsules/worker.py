@@ -27,6 +27,9 @@ _log = logging.getLogger(__name__)
 _SANDBOX = ""
 """How the sandbox is called among the things to look at."""
 
+_MOMENT_SECONDS = 5.0
+"""What is being made may take so long to be finished before a deletion gives it up."""
+
 _ENGINE_AWAY = "The node's engine does not answer; what the capsule does is not known."
 
 
@@ -49,6 +52,7 @@ class CapsuleWorker:
         self._sandbox_looked_at = 0.0
         self._running: tuple[Step, asyncio.Task[None]] | None = None
         self._cut = False
+        self._cutting: asyncio.Future[None] | None = None
 
     @property
     def idle(self) -> bool:
@@ -72,9 +76,10 @@ class CapsuleWorker:
         """The inbox entry changed (None: it is gone). What is being made is given up when it is not to be."""
         self.wanted = wanted
         self._bell.ring()
-        if self._running is not None and self._running[0].kind in CUTTABLE and goes_away(wanted, self.memory):
-            self._cut = True
-            self._running[1].cancel()
+        if self._running is not None and self._cutting is None:
+            step, task = self._running
+            if step.kind in CUTTABLE and goes_away(wanted, self.memory):
+                self._cutting = asyncio.ensure_future(self._cut_short(task, at_once=self._pulls(step)))
 
     def handle(self, uuid: str) -> str:
         """The engine's id of one of its containers, "" when that has none."""
@@ -166,11 +171,24 @@ class CapsuleWorker:
             self._given_up()
         finally:
             self._running, self._cut = None, False
+            if self._cutting is not None:
+                self._cutting.cancel()
+                self._cutting = None
             if not task.done():
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         if step.kind is not Kind.PURGE:
             self._changed(before)
+
+    def _pulls(self, step: Step) -> bool:
+        return step.kind is Kind.MAKE and self.memory.children[step.child].observation.pulling
+
+    async def _cut_short(self, task: "asyncio.Task[None]", *, at_once: bool) -> None:
+        """Give what is in work up. The engine gets a moment to finish what it began: what it makes after we left is not seen to be there."""
+        if not at_once:
+            await self._tools.clock.sleep(_MOMENT_SECONDS)
+        self._cut = True
+        task.cancel()
 
     def _given_up(self) -> None:
         for one in self.memory.children:
