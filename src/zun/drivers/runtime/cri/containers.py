@@ -229,14 +229,18 @@ class CriContainers:
         self._places.remember(which.handle, record)
         for volume in self._making.volumes(which, record).values():
             self._places.make_volume(volume)
-        sandbox_id = await self._making.sandbox(which, record, attempt)
+        shared = record.request.sandbox
+        sandbox_id = await (
+            self._making.joined(which, record) if shared else self._making.sandbox(which, record, attempt)
+        )
         try:
             made = await self._making.container(
                 which, record, sandbox_id=sandbox_id, sandbox_attempt=attempt, attempt=0, ran=False
             )
             await self._archives.fill_volumes(made.id, self._making.volumes(which, record))
         except ZunError:
-            await self._sandboxes.discard(sandbox_id)
+            if not shared:
+                await self._sandboxes.discard(sandbox_id)
             raise
         self._attempts.show(which, made)
 
@@ -246,7 +250,9 @@ class CriContainers:
         status, sandbox = await self._attempts.status(old.id), await self._sandbox_of(old)
         if status.state == cri.CONTAINER_UNKNOWN:  # a process of it may be there
             await self._calls.stop(cri.StopContainerRequest(container_id=old.id), "stop the container")
-        if sandbox is not None:
+        if record.request.sandbox:
+            sandbox_id, sandbox_attempt = await self._making.joined(which, record), 0
+        elif sandbox is not None:
             sandbox_id, sandbox_attempt = sandbox.id, sandbox.metadata.attempt
         else:
             sandbox_attempt = 1 + max((one.metadata.attempt for one in await self._sandboxes.list(which)), default=-1)
@@ -333,7 +339,7 @@ class CriContainers:
     async def _remove_attempt(self, old: cri.Container, *, keeping: str) -> None:
         """Remove an attempt, and its sandbox when that is not kept."""
         await self._calls.remove(cri.RemoveContainerRequest(container_id=old.id), "remove the container")
-        if old.pod_sandbox_id != keeping:
+        if old.pod_sandbox_id != keeping and not old.labels.get(labels.CAPSULE):
             await self._sandboxes.discard(old.pod_sandbox_id)
 
 

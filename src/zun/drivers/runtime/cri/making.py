@@ -11,6 +11,7 @@ from pathlib import Path
 
 from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
+from zun.drivers.runtime.cri import labels
 from zun.drivers.runtime.cri import request as wording
 from zun.drivers.runtime.cri.calls import SNAPSHOTTER, ContainerdCalls, RuntimeCalls
 from zun.drivers.runtime.cri.handles import Identity
@@ -19,7 +20,7 @@ from zun.drivers.runtime.cri.places import Places, Record
 from zun.drivers.runtime.cri.resolving import name_servers
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
 from zun.drivers.runtime.cri.seen import sandbox_addresses
-from zun.model.errors import Internal, Unsupported
+from zun.model.errors import Conflict, Internal, Unsupported
 
 _UPPER = "upperdir="
 
@@ -54,6 +55,15 @@ class Making:
         self._places.write_hosts(which.handle, wording.hostname(record.request), addresses)
         return sandbox_id
 
+    async def joined(self, which: Identity, record: Record) -> str:
+        """The sandbox that a capsule's container joins, with the container's hosts file naming its address. Raises `NotFound`, `Conflict`."""
+        status = await self._sandboxes.status(record.request.sandbox)
+        if status.state != cri.SANDBOX_READY or labels.capsule(status.labels, self._owner) is None:
+            raise Conflict("The sandbox of the container's capsule has ended; remove it and make another.")
+        name = status.annotations.get(labels.HOSTNAME, "")
+        self._places.write_hosts(which.handle, name, sandbox_addresses(status))
+        return status.id
+
     async def container(
         self, which: Identity, record: Record, *, sandbox_id: str, sandbox_attempt: int, attempt: int, ran: bool
     ) -> cri.Container:
@@ -70,7 +80,9 @@ class Making:
         sandbox_config = self._config(which, record, sandbox_attempt, self._places.groups.of_container(which.handle))
         request = cri.CreateContainerRequest(pod_sandbox_id=sandbox_id, config=config, sandbox_config=sandbox_config)
         made = await self._calls.create(request, "create the container")
-        return cri.Container(id=made.container_id, pod_sandbox_id=sandbox_id, metadata=config.metadata)
+        return cri.Container(
+            id=made.container_id, pod_sandbox_id=sandbox_id, metadata=config.metadata, labels=config.labels
+        )
 
     async def carry_over(self, old_id: str, new_id: str) -> None:
         """Give the new attempt the files of the old one. May be repeated after a crash in the middle."""

@@ -26,6 +26,7 @@ from zun.drivers.runtime.cri.networks import CriNetworks
 from zun.drivers.runtime.cri.options import CriOptions
 from zun.drivers.runtime.cri.orphans import Orphans
 from zun.drivers.runtime.cri.places import Places
+from zun.drivers.runtime.cri.pods import CriPods
 from zun.drivers.runtime.cri.request import sandbox_namespace
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
 from zun.drivers.runtime.cri.spare import Spare
@@ -99,6 +100,15 @@ class CriRuntime:
             clock=clock,
             options=options,
         )
+        self._pods = CriPods(
+            self._containers,
+            attempts=attempts,
+            sandboxes=sandboxes,
+            networks=self._networks,
+            places=places,
+            owner=owner,
+            options=options,
+        )
         self._streams = CriStreams(
             containerd,
             attempts=attempts,
@@ -154,8 +164,9 @@ class CriRuntime:
         return self._containers
 
     @property
-    def pods(self) -> None:
-        """None yet: its sandboxes are each one container's."""
+    def pods(self) -> CriPods:
+        """Sandboxes."""
+        return self._pods
 
     @property
     def images(self) -> CriImages:

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sandboxes that several containers join: the `Pods` part of the port. They are what the engine's own sandboxes are made for.
+
+Other than a container's own sandbox, one of these is never made again in silence: what it held is lost with it, and the agent begins anew.
+"""
+
+import asyncio
+
+from zun.drivers.runtime.cri import cri_pb2 as cri
+from zun.drivers.runtime.cri import labels
+from zun.drivers.runtime.cri import request as wording
+from zun.drivers.runtime.cri.attempts import Attempts
+from zun.drivers.runtime.cri.containers import CriContainers
+from zun.drivers.runtime.cri.handles import Identity, identity_of
+from zun.drivers.runtime.cri.networks import CriNetworks
+from zun.drivers.runtime.cri.options import CriOptions
+from zun.drivers.runtime.cri.places import Places
+from zun.drivers.runtime.cri.resolving import name_servers
+from zun.drivers.runtime.cri.sandboxes import Sandboxes
+from zun.drivers.runtime.cri.seen import pod_addresses
+from zun.drivers.runtime.types import SandboxRequest, SandboxSeen
+from zun.model.errors import Conflict, NotFound
+
+_LOOKS_AT_ONCE = 8
+_NANO = 1_000_000_000
+
+
+class CriPods:
+    """Implements `Pods` on a CRI engine, for one owner. A handle is the engine's id."""
+
+    def __init__(
+        self,
+        containers: CriContainers,
+        *,
+        attempts: Attempts,
+        sandboxes: Sandboxes,
+        networks: CriNetworks,
+        places: Places,
+        owner: str,
+        options: CriOptions,
+    ) -> None:
+        self._containers = containers
+        self._attempts = attempts
+        self._sandboxes = sandboxes
+        self._networks = networks
+        self._places = places
+        self._owner = owner
+        self._options = options
+
+    async def create_sandbox(self, request: SandboxRequest) -> str:
+        """Make it, ready; one call of the engine's."""
+        which = Identity(request.uuid, request.generation)
+        identity_of(which.handle)
+        network = self._networks.choose(request.networks)
+        async with self._attempts.lock(_lock_name(which)):
+            for known in await self._sandboxes.of_capsule(which):
+                if known.state == cri.SANDBOX_READY:
+                    return known.id
+                raise Conflict("The sandbox has ended; remove it and make another.")
+            config = wording.pod(
+                request,
+                owner=self._owner,
+                network=network,
+                dns=name_servers(self._options.dns_servers),
+                group=self._places.groups.of_sandbox(which.handle),
+            )
+            return await self._sandboxes.run(config, request.runtime or self._options.default_runtime)
+
+    async def inspect_sandbox(self, handle: str) -> SandboxSeen:
+        """One sandbox now."""
+        status = await self._sandboxes.status(handle)
+        which = labels.capsule(status.labels, self._owner)
+        if which is None:
+            raise NotFound(f"{handle[:12]} is no sandbox of this node; list them.")
+        ready = status.state == cri.SANDBOX_READY
+        return SandboxSeen(
+            handle=handle,
+            uuid=which.uuid,
+            generation=which.generation,
+            ready=ready,
+            created_at=status.created_at / _NANO,
+            addresses=pod_addresses(status) if ready else (),
+        )
+
+    async def list_sandboxes(self) -> list[SandboxSeen]:
+        """This owner's."""
+        gate = asyncio.Semaphore(_LOOKS_AT_ONCE)
+
+        async def look(handle: str) -> SandboxSeen | None:
+            async with gate:
+                try:
+                    return await self.inspect_sandbox(handle)
+                except NotFound:
+                    return None  # removed since it was listed
+
+        found = await self._sandboxes.of_capsule(None)
+        async with asyncio.TaskGroup() as group:
+            looks = [group.create_task(look(sandbox.id)) for sandbox in found]
+        return [one for task in looks if (one := task.result()) is not None]
+
+    async def remove_sandbox(self, handle: str) -> None:
+        """Remove it after all that is in it: containers keep things of their own, which go with them."""
+        try:
+            status = await self._sandboxes.status(handle)
+        except NotFound:
+            return
+        which = labels.capsule(status.labels, self._owner)
+        if which is None:
+            return
+        async with self._attempts.lock(_lock_name(which)):
+            members = await self._attempts.of_capsule(which)
+            async with asyncio.TaskGroup() as group:
+                for member in members:
+                    group.create_task(self._containers.remove(member.handle))
+            await self._sandboxes.discard(handle)
+            await asyncio.to_thread(self._places.groups.remove, which.handle)
+
+
+def _lock_name(which: Identity) -> str:
+    return f"sandbox {which.handle}"
