@@ -9,6 +9,7 @@ from agent_crashes import Crashes
 from agent_records import C1, IMAGE, NODE, PROJECT, intent, uuid_of
 from agent_world import World
 
+from zun.model.capsule import child_seen
 from zun.model.errors import Invalid, Unavailable
 from zun.model.records import SeenState, Verb
 from zun.model.states import Status
@@ -278,6 +279,33 @@ async def test_strays_of_capsules_are_cleared_away(world: World, capsules: Capsu
     await world.settle(30)
     assert set(world.engine.sandboxes) == {mine}
     assert not world.objects(uuid_of(99))
+
+
+async def test_an_order_to_be_gone_is_carried_out_and_told(world: World, capsules: Capsules) -> None:
+    await world.start()
+    await capsules.wish(capsule(WAITS))
+    await capsules.becomes(Status.RUNNING)
+    await world.stop()
+    (world.state_dir / "journal").unlink()
+    await capsules.wish(capsule(WAITS, absent=True))
+    await world.start()
+    await world.until(SeenState.GONE)
+    assert not world.engine.sandboxes
+    assert not capsules.objects()
+
+
+async def test_an_engine_that_is_away_makes_the_capsule_unknown_until_it_is_back(
+    world: World, capsules: Capsules
+) -> None:
+    await world.start(sync_seconds=10)
+    await capsules.wish(capsule(WAITS))
+    await capsules.becomes(Status.RUNNING)
+    world.engine.go_away()
+    await capsules.becomes(Status.UNKNOWN)
+    assert child_seen(await world.seen(), APP).state is SeenState.UNKNOWN  # type: ignore[union-attr]
+    world.engine.come_back()
+    await capsules.becomes(Status.RUNNING)
+    assert world.calls("create") == 1
 
 
 async def test_a_newer_generation_begins_from_nothing(world: World, capsules: Capsules) -> None:

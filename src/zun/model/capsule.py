@@ -38,6 +38,10 @@ def child_seen(seen: Observation | None, uuid: str) -> Observation | None:
     found = next((one for one in seen.children if one.uuid == uuid), None) if seen is not None else None
     if seen is None or found is None:
         return None
+    if seen.state is SeenState.UNKNOWN:
+        return msgspec.structs.replace(
+            found, generation=seen.generation, state=SeenState.UNKNOWN, reason=seen.reason, at=seen.at
+        )
     addresses = seen.addresses if found.state in _WITH_ADDRESSES else []
     return msgspec.structs.replace(
         found, generation=seen.generation, intent_done=seen.intent_done, addresses=addresses, at=seen.at

@@ -22,7 +22,6 @@ from zun.api.streams.options import StreamOptions
 from zun.api.streams.streaming import Flow, StreamedResponse
 from zun.base.ids import canonical_uuid
 from zun.drivers.identity.base import Identity
-from zun.model.children import RecordKind
 from zun.model.errors import Denied, Invalid, Unavailable
 from zun.model.fields import Field, Unknown
 from zun.model.rules import LIST_BOOLEAN, integer, text
@@ -56,6 +55,7 @@ class _Scope(msgspec.Struct, frozen=True):
         """Whether a change is one of it."""
         return (
             change.kind == "container"
+            and not change.capsule
             and (self.project_id is None or change.project_id == self.project_id)
             and (self.container is None or change.id == self.container)
         )
@@ -160,8 +160,8 @@ class WatchHandlers:
         if change.deleted:
             return _event("deleted", encode({"uuid": change.id}), change.revision)
         entry = self._view.container(change.id)
-        if entry is None or entry.kind is not RecordKind.CONTAINER:
-            return b""  # its deletion follows; capsules are not watched here
+        if entry is None:
+            return b""  # its deletion follows
         body, _ = self._viewer.one(entry, call.caller, call.base_url)
         return _event("changed", b'{"container":%b}' % body, change.revision)
 

@@ -20,6 +20,7 @@ from zun.drivers.runtime.cri.places import Places, Record
 from zun.drivers.runtime.cri.resolving import name_servers
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
 from zun.drivers.runtime.cri.seen import sandbox_addresses
+from zun.drivers.runtime.types import SandboxRequest
 from zun.model.errors import Conflict, Internal, Unsupported
 
 _UPPER = "upperdir="
@@ -55,10 +56,27 @@ class Making:
         self._places.write_hosts(which.handle, wording.hostname(record.request), addresses)
         return sandbox_id
 
+    async def pod(self, request: SandboxRequest, network: str) -> str:
+        """A sandbox for a capsule."""
+        which = Identity(request.uuid, request.generation)
+        config = wording.pod(
+            request,
+            owner=self._owner,
+            network=network,
+            dns=name_servers(self._options.dns_servers),
+            group=self._places.groups.of_sandbox(which.handle),
+        )
+        return await self._sandboxes.run(config, request.runtime or self._options.default_runtime)
+
+    async def unmake_pod(self, which: Identity, sandbox_id: str) -> None:
+        """Remove it with its control group."""
+        await self._sandboxes.discard(sandbox_id)
+        await asyncio.to_thread(self._places.groups.remove, which.handle)
+
     async def joined(self, which: Identity, record: Record) -> str:
         """The sandbox that a capsule's container joins, with the container's hosts file naming its address. Raises `NotFound`, `Conflict`."""
         status = await self._sandboxes.status(record.request.sandbox)
-        if status.state != cri.SANDBOX_READY or labels.capsule(status.labels, self._owner) is None:
+        if status.state != cri.SANDBOX_READY or self._sandboxes.capsule(status) is None:
             raise Conflict("The sandbox of the container's capsule has ended; remove it and make another.")
         name = status.annotations.get(labels.HOSTNAME, "")
         self._places.write_hosts(which.handle, name, sandbox_addresses(status))

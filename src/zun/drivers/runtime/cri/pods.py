@@ -7,15 +7,11 @@ Other than a container's own sandbox, one of these is never made again in silenc
 import asyncio
 
 from zun.drivers.runtime.cri import cri_pb2 as cri
-from zun.drivers.runtime.cri import labels
-from zun.drivers.runtime.cri import request as wording
 from zun.drivers.runtime.cri.attempts import Attempts
 from zun.drivers.runtime.cri.containers import CriContainers
 from zun.drivers.runtime.cri.handles import Identity, identity_of
+from zun.drivers.runtime.cri.making import Making
 from zun.drivers.runtime.cri.networks import CriNetworks
-from zun.drivers.runtime.cri.options import CriOptions
-from zun.drivers.runtime.cri.places import Places
-from zun.drivers.runtime.cri.resolving import name_servers
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
 from zun.drivers.runtime.cri.seen import pod_addresses
 from zun.drivers.runtime.types import SandboxRequest, SandboxSeen
@@ -31,21 +27,16 @@ class CriPods:
     def __init__(
         self,
         containers: CriContainers,
-        *,
         attempts: Attempts,
         sandboxes: Sandboxes,
+        making: Making,
         networks: CriNetworks,
-        places: Places,
-        owner: str,
-        options: CriOptions,
     ) -> None:
         self._containers = containers
         self._attempts = attempts
         self._sandboxes = sandboxes
+        self._making = making
         self._networks = networks
-        self._places = places
-        self._owner = owner
-        self._options = options
 
     async def create_sandbox(self, request: SandboxRequest) -> str:
         """Make it, ready; one call of the engine's."""
@@ -57,19 +48,12 @@ class CriPods:
                 if known.state == cri.SANDBOX_READY:
                     return known.id
                 raise Conflict("The sandbox has ended; remove it and make another.")
-            config = wording.pod(
-                request,
-                owner=self._owner,
-                network=network,
-                dns=name_servers(self._options.dns_servers),
-                group=self._places.groups.of_sandbox(which.handle),
-            )
-            return await self._sandboxes.run(config, request.runtime or self._options.default_runtime)
+            return await self._making.pod(request, network)
 
     async def inspect_sandbox(self, handle: str) -> SandboxSeen:
         """One sandbox now."""
         status = await self._sandboxes.status(handle)
-        which = labels.capsule(status.labels, self._owner)
+        which = self._sandboxes.capsule(status)
         if which is None:
             raise NotFound(f"{handle[:12]} is no sandbox of this node; list them.")
         ready = status.state == cri.SANDBOX_READY
@@ -104,7 +88,7 @@ class CriPods:
             status = await self._sandboxes.status(handle)
         except NotFound:
             return
-        which = labels.capsule(status.labels, self._owner)
+        which = self._sandboxes.capsule(status)
         if which is None:
             return
         async with self._attempts.lock(_lock_name(which)):
@@ -112,8 +96,7 @@ class CriPods:
             async with asyncio.TaskGroup() as group:
                 for member in members:
                     group.create_task(self._containers.remove(member.handle))
-            await self._sandboxes.discard(handle)
-            await asyncio.to_thread(self._places.groups.remove, which.handle)
+            await self._making.unmake_pod(which, handle)
 
 
 def _lock_name(which: Identity) -> str:

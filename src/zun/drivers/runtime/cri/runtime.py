@@ -100,15 +100,7 @@ class CriRuntime:
             clock=clock,
             options=options,
         )
-        self._pods = CriPods(
-            self._containers,
-            attempts=attempts,
-            sandboxes=sandboxes,
-            networks=self._networks,
-            places=places,
-            owner=owner,
-            options=options,
-        )
+        self._pods = CriPods(self._containers, attempts, sandboxes, making, self._networks)
         self._streams = CriStreams(
             containerd,
             attempts=attempts,

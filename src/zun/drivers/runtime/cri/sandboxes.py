@@ -31,6 +31,10 @@ class Sandboxes:
         request = cri.ListPodSandboxRequest(filter=cri.PodSandboxFilter(label_selector=selector))
         return list((await self._calls.list_sandboxes(request, "list the sandboxes")).items)
 
+    def capsule(self, sandbox: cri.PodSandboxStatus) -> Identity | None:
+        """Which capsule it is of; None when it is none of this owner's capsules'."""
+        return labels.capsule(sandbox.labels, self._owner)
+
     async def run(self, config: cri.PodSandboxConfig, handler: str) -> str:
         """Make one with its network, and start it. Raises `Unavailable` while the engine is still at an earlier one of that name."""
         request = cri.RunPodSandboxRequest(config=config, runtime_handler=handler)
