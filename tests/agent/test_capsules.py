@@ -9,6 +9,7 @@ from agent_crashes import Crashes
 from agent_records import C1, IMAGE, NODE, PROJECT, intent, uuid_of
 from agent_world import World
 
+from zun.drivers.runtime.types import SandboxRequest
 from zun.model.capsule import child_seen
 from zun.model.errors import Invalid, Unavailable
 from zun.model.records import SeenState, Verb
@@ -157,6 +158,19 @@ async def test_a_lost_sandbox_is_made_anew_with_all_that_is_to_run(world: World,
     assert capsules.only().handle != before
     assert [one.restarts for one in seen.children] == [0, 1]
     assert len(capsules.objects()) == 2
+
+
+@pytest.mark.parametrize("policy", ["always", "no"])
+async def test_a_sandbox_that_was_left_half_made_makes_way(world: World, capsules: Capsules, policy: str) -> None:
+    await world.start()
+    wished = capsule(WAITS, policy=policy)
+    assert world.runtime.pods is not None
+    old = await world.runtime.pods.create_sandbox(SandboxRequest(uuid=C1, generation=1, project_id=PROJECT))
+    world.engine.end_sandbox(old)
+    await capsules.wish(wished)
+    await capsules.becomes(Status.RUNNING)
+    assert capsules.sandbox() != old
+    assert len(world.engine.sandboxes) == 1
 
 
 async def test_without_a_policy_a_lost_sandbox_is_the_end(world: World, capsules: Capsules) -> None:

@@ -158,3 +158,28 @@ def test_a_service_that_is_killed_while_it_makes_capsules_ends_where_it_would_ha
             for name in names:
                 people.until(name, "gone")
             eventually(lambda: len(objects(engine)) == before, "nothing of them is left in the engine")
+
+
+@pytest.mark.timeout(300)
+def test_an_engine_that_is_killed_while_capsules_are_made_leaves_nothing_behind(tmp_path: Path) -> None:
+    with containerd() as engine:
+        told = f"{settings(engine)}upkeep_seconds = 1\n"
+        with service(tmp_path / "state", runtime="cri", settings=told) as house:
+            people, names = Capsules(house), [f"engine-{number}" for number in range(6)]
+            with people.http as http:
+                for number, name in enumerate(names):
+                    people.make(name, WAITS, init=["sleep", "0.2"])
+                    house.give_time(0.1 * number)
+                    if number % 2:
+                        engine.kill()
+                        engine.start()
+                for name in names:
+                    people.until(name, "Running")
+                for name in names:
+                    assert http.delete(f"/v1/capsules/{name}").status_code == 204
+                house.give_time(0.2)
+                engine.kill()
+                engine.start()
+                for name in names:
+                    people.until(name, "gone")
+            eventually(lambda: not any(engine.leftovers().values()), "nothing is left", seconds=90)

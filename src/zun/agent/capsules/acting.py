@@ -16,7 +16,7 @@ from zun.agent.tools import Tools
 from zun.drivers.runtime.types import ContainerRequest, SandboxRequest
 from zun.model.capsule import child_claim
 from zun.model.children import Child
-from zun.model.errors import NotFound, Timeout, Unavailable, ZunError
+from zun.model.errors import Conflict, NotFound, Timeout, Unavailable, ZunError
 from zun.model.records import Inbox, SeenState
 from zun.telemetry.metrics import RESTARTS
 
@@ -86,7 +86,7 @@ async def make_sandbox(tools: Tools, wanted: Inbox, memory: Memory, steps: Steps
     try:
         with steps.step("sandbox"):
             await tools.touch.permission(None)
-            handle = await tools.engine.create_sandbox(request)
+            handle = await _sandbox(tools, request)
             looked_at = tools.clock.now()
             seen = await tools.engine.inspect_sandbox(handle)
     except ZunError as error:
@@ -94,6 +94,19 @@ async def make_sandbox(tools: Tools, wanted: Inbox, memory: Memory, steps: Steps
         return
     memory.observation.error, memory.due = "", None
     take_in_sandbox(memory, seen, tools.around, looked_at)
+
+
+async def _sandbox(tools: Tools, request: SandboxRequest) -> str:
+    """Its handle. One that was left half made, by a call that got no answer and an engine that ended then, makes way."""
+    try:
+        return await tools.engine.create_sandbox(request)
+    except Conflict:
+        ended = [one for one in await tools.engine.list_sandboxes() if one.uuid == request.uuid and not one.ready]
+        if not ended:
+            raise
+        for one in ended:
+            await tools.engine.remove_sandbox(one.handle)
+        raise Unavailable("A sandbox that was left half made was cleared away; another is made.") from None
 
 
 async def make_child(job: ChildJob) -> None:

@@ -59,7 +59,7 @@ def _vanished(memory: Memory, child: Child, around: Around, now: float) -> None:
 def take_in_sandbox(memory: Memory, seen: SandboxSeen | None, around: Around, now: float) -> None:
     """Bring the capsule's memory to how its sandbox is (None: the engine has none)."""
     observation = memory.observation
-    observation.at = now
+    observation.at, observation.error = now, ""
     if seen is not None and seen.ready:
         observation.runtime_id, observation.state = seen.handle, SeenState.RUNNING
         observation.reason, observation.created_at = "", seen.created_at

@@ -40,6 +40,11 @@ def is_sandbox(found: Mapping[str, str] | None) -> bool:
     return bool(found and found.get(CAPSULE) and SANDBOX in found and not found.get(UUID))
 
 
+def is_nobodys(found: Mapping[str, str] | None) -> bool:
+    """Whether these are the labels of something that only serves containers."""
+    return is_holder(found) or is_sandbox(found)
+
+
 def erased() -> str:
     """The change to a committed image that keeps our labels from living on in it."""
     names = (OWNER, UUID, GENERATION, PROJECT, HOSTNAME, ADDRESSES, PORTS, CAPSULE, SANDBOX)

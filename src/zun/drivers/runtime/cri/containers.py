@@ -14,6 +14,7 @@ from contextlib import AbstractAsyncContextManager
 import msgspec
 
 from zun.base.clock import Clock
+from zun.base.side_by_side import side_by_side
 from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri import labels, seen
@@ -90,20 +91,17 @@ class CriContainers:
 
     async def list(self) -> list[Seen]:
         """All of this owner's."""
-        gate = asyncio.Semaphore(_LOOKS_AT_ONCE)
+        attempts = await self._attempts.all()
 
-        async def look(which: Identity, attempts: list[cri.Container]) -> Seen | None:
-            async with gate:
-                try:
-                    self._attempts.show(which, shown_of(attempts))
-                    return await self._look(which)
-                except NotFound:
-                    return None  # removed since it was listed
+        async def look(which: Identity) -> Seen | None:
+            try:
+                self._attempts.show(which, shown_of(attempts[which]))
+                return await self._look(which)
+            except NotFound:
+                return None  # removed since it was listed
 
-        found = await self._attempts.all()
-        async with asyncio.TaskGroup() as group:
-            looks = [group.create_task(look(which, attempts)) for which, attempts in found.items()]
-        return [one for task in looks if (one := task.result()) is not None]
+        found = await side_by_side(attempts, look, at_once=_LOOKS_AT_ONCE)
+        return [one for one in found if one is not None]
 
     def events(self) -> AbstractAsyncContextManager[AsyncIterator[RuntimeEvent]]:
         """What happens from now on."""

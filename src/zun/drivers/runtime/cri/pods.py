@@ -4,8 +4,7 @@
 Other than a container's own sandbox, one of these is never made again in silence: what it held is lost with it, and the agent begins anew.
 """
 
-import asyncio
-
+from zun.base.side_by_side import side_by_side
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri.attempts import Attempts
 from zun.drivers.runtime.cri.containers import CriContainers
@@ -18,6 +17,7 @@ from zun.drivers.runtime.types import SandboxRequest, SandboxSeen
 from zun.model.errors import Conflict, NotFound
 
 _LOOKS_AT_ONCE = 8
+_REMOVALS_AT_ONCE = 8
 _NANO = 1_000_000_000
 
 
@@ -68,19 +68,15 @@ class CriPods:
 
     async def list_sandboxes(self) -> list[SandboxSeen]:
         """This owner's."""
-        gate = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
-        async def look(handle: str) -> SandboxSeen | None:
-            async with gate:
-                try:
-                    return await self.inspect_sandbox(handle)
-                except NotFound:
-                    return None  # removed since it was listed
+        async def look(sandbox: cri.PodSandbox) -> SandboxSeen | None:
+            try:
+                return await self.inspect_sandbox(sandbox.id)
+            except NotFound:
+                return None  # removed since it was listed
 
-        found = await self._sandboxes.of_capsule(None)
-        async with asyncio.TaskGroup() as group:
-            looks = [group.create_task(look(sandbox.id)) for sandbox in found]
-        return [one for task in looks if (one := task.result()) is not None]
+        found = await side_by_side(await self._sandboxes.of_capsule(None), look, at_once=_LOOKS_AT_ONCE)
+        return [one for one in found if one is not None]
 
     async def remove_sandbox(self, handle: str) -> None:
         """Remove it after all that is in it: containers keep things of their own, which go with them."""
@@ -92,10 +88,8 @@ class CriPods:
         if which is None:
             return
         async with self._attempts.lock(_lock_name(which)):
-            members = await self._attempts.of_capsule(which)
-            async with asyncio.TaskGroup() as group:
-                for member in members:
-                    group.create_task(self._containers.remove(member.handle))
+            members = [member.handle for member in await self._attempts.of_capsule(which)]
+            await side_by_side(members, self._containers.remove, at_once=_REMOVALS_AT_ONCE)
             await self._making.unmake_pod(which, handle)
 
 

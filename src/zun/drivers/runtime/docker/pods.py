@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from zun.base.side_by_side import side_by_side
 from zun.drivers.runtime import labels
 from zun.drivers.runtime.docker import request as wording
 from zun.drivers.runtime.docker import seen
@@ -69,15 +70,7 @@ class DockerPods:
             f"{labels.GENERATION}={found.generation}",
         )
         members = [one["Id"] for one in await self._list({"label": ours}) if one["Id"] != handle]
-        gate = asyncio.Semaphore(_REMOVALS_AT_ONCE)
-
-        async def remove(member: str) -> None:
-            async with gate:
-                await self._containers.remove(member)
-
-        async with asyncio.TaskGroup() as group:
-            for member in members:
-                group.create_task(remove(member))
+        await side_by_side(members, self._containers.remove, at_once=_REMOVALS_AT_ONCE)
         await self._containers.remove(handle)
 
     async def _start(self, handle: str, request: SandboxRequest, present: tuple[str, ...]) -> str:
