@@ -52,4 +52,4 @@ class _Mortal:
                 return result
 
             return call
-        return _Mortal(found, self._crashes) if name in {"containers", "images", "networks"} else found
+        return _Mortal(found, self._crashes) if name in {"containers", "images", "networks", "pods"} else found

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from agent_capsules import WAITS, Capsules, capsule
 from agent_records import C1, NODE, inbox, intent, run_intents, uuid_of
 from agent_world import World
 
@@ -14,6 +15,7 @@ from zun.drivers.network.fake import FakeNetworks
 from zun.model.attachments import sandbox_key
 from zun.model.errors import Internal
 from zun.model.records import NodeInfo, SeenState, Verb
+from zun.model.states import Status
 from zun.store import codec, keys
 from zun.store.backup.file import FORMAT, Header, open_backup
 from zun.store.backup.restoring import Restoration
@@ -95,6 +97,26 @@ async def test_what_was_made_after_the_backup_runs_on_is_told_and_stays_so(known
     known.engine.vanish(second)
     await known.settle(600)
     assert (await told(known)).named_strays == [C3]
+
+
+async def test_a_capsule_that_was_made_after_the_backup_runs_on_with_its_sandbox(known: World, tmp_path: Path) -> None:
+    await known.start()
+    await run(known, C2)
+    path = await back_up(known, tmp_path / "backup")
+    capsules = Capsules(known)
+    await capsules.wish(capsule(WAITS, WAITS))
+    await capsules.becomes(Status.RUNNING)
+    await known.stop()
+    sandbox = capsules.sandbox()
+
+    await restore(known, path, MemoryStore(known.clock))
+    for _ in range(2):
+        await known.start()
+        await known.settle(600)
+        assert capsules.sandbox() == sandbox
+        assert [made.lives for made in capsules.objects()] == [True, True]
+        assert (await told(known)).named_strays == [C1]
+        await known.stop()
 
 
 async def test_a_container_that_the_backup_knows_goes_on_as_it_is(known: World, tmp_path: Path) -> None:

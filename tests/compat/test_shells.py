@@ -257,16 +257,17 @@ def test_registries_are_kept_and_their_passwords_never_shown(shell: Shell, stage
 
 
 @covers("capsule create", "capsule list", "capsule show", "capsule delete")
-def test_capsules_say_that_they_are_not_there_yet(shell: Shell, stage: Stage, tmp_path: Path) -> None:
-    template = tmp_path / "capsule.yaml"
-    template.write_text("kind: capsule\nmetadata: {name: c}\nspec: {containers: [{image: busybox}]}\n")
-    create = ("--file", template) if shell.name == "openstack" else ("-f", template)
-    for command, words in [("create", create), ("list", ()), ("show", ("c",)), ("delete", ("c",))]:
-        said = shell(f"capsule {command}", *words)
-        assert "apsule" in said.text, said
-        assert "Traceback" not in said.text, said
-        if command != "list":
-            assert "HTTP 4" in said.text, said
+def test_capsules_are_made_from_a_file_shown_and_deleted(shell: Shell, stage: Stage, tmp_path: Path) -> None:
+    template, name = tmp_path / "capsule.yaml", stage.name()
+    container = f"{{image: '{IMAGE}', command: [sleep, '1000'], imagePullPolicy: ifnotpresent}}"
+    template.write_text(f"kind: capsule\nmetadata: {{name: {name}}}\nspec: {{containers: [{container}]}}\n")
+    shell.good("capsule create", *(("--file", template) if shell.name == "openstack" else ("-f", template)))
+    path = f"/v1/capsules/{name}"
+    eventually(lambda: stage.http.get(path).json()["status"] == "Running", "the capsule runs")
+    assert name in shell.good("capsule list")
+    assert name in shell.good("capsule show", name)
+    shell.good("capsule delete", name)
+    eventually(lambda: stage.http.get(path).status_code == 404, "the capsule is gone")
 
 
 @covers("add security group", "remove security group")

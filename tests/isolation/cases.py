@@ -28,6 +28,9 @@ class Whose(Enum):
     CONTAINER = auto()
     """A container of a project, named in the path."""
 
+    CAPSULE = auto()
+    """A capsule of a project, named in the path."""
+
     REGISTRY = auto()
     """A registry of a project, named in the path."""
 
@@ -39,9 +42,6 @@ class Whose(Enum):
 
     OWN = auto()
     """Whoever asks: shows or makes things in the project of the token."""
-
-    MISSING = auto()
-    """Nobody's: this installation has nothing there, and says so."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,11 @@ class Case:
 
 
 EXEC_ID = "a" * 64
+TEMPLATE: dict[str, Any] = {
+    "kind": "capsule",
+    "metadata": {},
+    "spec": {"containers": [{"image": "busybox", "command": ["sleep", "1000"]}]},
+}
 TAR = bytes(1024)  # an empty one
 _C, _R = Whose.CONTAINER, Whose.REGISTRY
 _NODE = {"host": "nowhere", "binary": "zun-compute"}
@@ -130,10 +135,10 @@ CASES: dict[str, Case] = {
     "network_show": Case(Whose.NETWORK),
     "network_create": Case(Whose.CLOUD, body={"name": "taken-over", "subnets": [{"cidr": "10.250.0.0/24"}]}),
     "network_delete": Case(Whose.CLOUD),
-    "capsule_list": Case(Whose.MISSING),
-    "capsule_create": Case(Whose.MISSING, body={"template": {}}),
-    "capsule_show": Case(Whose.MISSING),
-    "capsule_delete": Case(Whose.MISSING),
+    "capsule_list": Case(Whose.OWN),
+    "capsule_create": Case(Whose.OWN, body={"template": TEMPLATE}),
+    "capsule_show": Case(Whose.CAPSULE),
+    "capsule_delete": Case(Whose.CAPSULE),
     "quota_show": Case(Whose.PROJECT, query={"usages": "True"}),
     "quota_defaults": Case(Whose.PROJECT),
     "quota_update": Case(Whose.CLOUD, body={"containers": -1}),

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from isolation.cases import CASES, ENDLESS, version_for
+from isolation.cases import CASES, ENDLESS, TEMPLATE, version_for
 from support.service import eventually
 from zun.api.routing import Route
 
@@ -59,6 +59,16 @@ class Somebody:
         reply = self.ask("POST", "/v1/networks", json=new)
         assert reply.status_code == 200, reply.text
         return dict(reply.json())
+
+    def makes_capsule(self) -> dict[str, Any]:
+        """A capsule that runs."""
+        template = TEMPLATE | {"metadata": {"name": f"secret-{next(_NUMBERS)}"}}
+        template["spec"] = {"containers": [one | {"stdin": True} for one in TEMPLATE["spec"]["containers"]]}
+        reply = self.ask("POST", "/v1/capsules", json={"template": template})
+        assert reply.status_code == 202, reply.text
+        path = f"/v1/capsules/{reply.json()['uuid']}"
+        eventually(lambda: self.get(path)["status"] == "Running", "the capsule runs")
+        return dict(self.get(path))
 
     def makes_registry(self) -> dict[str, Any]:
         """A registry with a login."""

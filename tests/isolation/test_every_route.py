@@ -15,7 +15,7 @@ from isolation.people import NO_UUID, People, Reply, Somebody, ask_for
 from zun.api.routing import Route
 
 ROUTES = routes()
-THINGS = (Whose.CONTAINER, Whose.REGISTRY, Whose.NETWORK)
+THINGS = (Whose.CONTAINER, Whose.CAPSULE, Whose.REGISTRY, Whose.NETWORK)
 NO_NAME = "no-such-thing"
 
 
@@ -28,10 +28,8 @@ def of(*whose: Whose) -> pytest.MarkDecorator:
 def make(people: People, whose: Whose) -> dict[str, str]:
     """A thing of the owner's: its uuid and name."""
     owner = people.owner
-    if whose is Whose.NETWORK:
-        made = people.admin.makes_network(owner.project_id)
-    else:
-        made = owner.makes() if whose is Whose.CONTAINER else owner.makes_registry()
+    makes = {Whose.CONTAINER: owner.makes, Whose.CAPSULE: owner.makes_capsule, Whose.REGISTRY: owner.makes_registry}
+    made = people.admin.makes_network(owner.project_id) if whose is Whose.NETWORK else makes[whose]()
     return {"uuid": made["uuid"], "name": made["name"]}
 
 
@@ -41,6 +39,9 @@ def look(owner: Somebody, whose: Whose, uuid: str) -> object:
         return owner.get(f"/v1/registries/{uuid}")
     if whose is Whose.NETWORK:
         return owner.get(f"/v1/networks/{uuid}")
+    if whose is Whose.CAPSULE:
+        found = owner.get(f"/v1/capsules/{uuid}")
+        return [found["status"], [one["started_at"] for one in found["containers"]]]
     view = owner.get(f"/v1/containers/{uuid}")
     actions = owner.get(f"/v1/containers/{uuid}/container_actions")["containerActions"]
     return {key: value for key, value in view.items() if key != "status_detail"}, [one["action"] for one in actions]
@@ -147,7 +148,7 @@ def test_readers_look_and_members_make(people: People, route: Route) -> None:
     assert ask_for(people.reader, route).status == (200 if reads else 403)
 
 
-@of(*[whose for whose in Whose if whose not in (Whose.PUBLIC, Whose.MISSING)])
+@of(*[whose for whose in Whose if whose is not Whose.PUBLIC])
 def test_who_has_no_role_gets_nothing(people: People, things: dict[Whose, dict[str, str]], route: Route) -> None:
     whose = CASES[route.name].whose
     ident = things[whose]["uuid"] if whose in THINGS else "anything"
@@ -178,11 +179,23 @@ def test_what_is_public_names_nobody_and_nothing_of_theirs(
     assert not [secret for secret in secrets if secret in reply.text]
 
 
-@of(Whose.MISSING)
-def test_what_is_not_there_is_not_there_for_anybody(people: People, route: Route) -> None:
-    for person in (people.owner, people.stranger):
-        reply = ask_for(person, route, ident="anything")
-        assert reply.status == 400, reply
+@pytest.fixture(scope="module")
+def capsule(people: People) -> dict[str, object]:
+    return people.owner.makes_capsule()
+
+
+@of(Whose.CONTAINER)
+def test_a_container_in_a_capsule_of_another_project_does_not_exist(
+    people: People, capsule: dict[str, object], route: Route
+) -> None:
+    (inside,) = capsule["containers"]  # type: ignore[misc]
+    for person in (people.stranger, people.looker):
+        found, missing = ask_for(person, route, ident=inside["uuid"]), ask_for(person, route, ident=NO_UUID)
+        assert found.status == 404, (person.project_id, found)
+        assert said(found, inside["uuid"]) == said(missing, NO_UUID)
+    reply = ask_for(people.reader, route, ident=inside["uuid"])
+    assert (reply.status == 403) is not CASES[route.name].for_readers(route), reply
+    assert people.owner.get(f"/v1/capsules/{capsule['uuid']}")["status"] == "Running"
 
 
 def said(reply: Reply, ident: str) -> str:

@@ -100,7 +100,9 @@ def test_a_marker_in_another_project_is_none(
     assert titles[0].replace(marker, "") == titles[1].replace(NO_UUID, "")
 
 
-@pytest.mark.parametrize("path", [CONTAINERS, REGISTRIES, "/v1/watch", "/v1/containers/anything"])
+@pytest.mark.parametrize(
+    "path", [CONTAINERS, REGISTRIES, "/v1/watch", "/v1/containers/anything", "/v1/capsules", "/v1/capsules/anything"]
+)
 @pytest.mark.parametrize("word", ["1", "true", "True", "yes", "on"])
 def test_all_projects_are_for_administrators(people: People, path: str, word: str) -> None:
     for person in (people.owner, people.stranger, people.looker):

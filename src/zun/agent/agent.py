@@ -16,6 +16,7 @@ from zun.agent.engine import Engine
 from zun.agent.fencing import Fencing
 from zun.agent.files import Files
 from zun.agent.fingerprinting import NOWHERE, About, Endpoint
+from zun.agent.found import Found, owner_of
 from zun.agent.guards import Guards
 from zun.agent.identity import NodeIdentity
 from zun.agent.image_wishes import ImageWishes
@@ -41,7 +42,6 @@ from zun.base.clock import Clock
 from zun.base.sealing import NodeKey
 from zun.drivers.network.base import Networks
 from zun.drivers.runtime.base import Runtime
-from zun.drivers.runtime.types import Seen
 from zun.model.errors import Timeout, Unavailable
 from zun.model.records import SeenState
 from zun.store.nodelink import InboxBatch, NodeLink, Remembered
@@ -189,7 +189,8 @@ class Agent:
         self._touch.open(lease)
 
     async def _recover(self, first: InboxBatch, remembered: Remembered, group: asyncio.TaskGroup) -> None:
-        engine = await patiently("listing containers", self._clock, self._engine.list)
+        sandboxes = await patiently("listing sandboxes", self._clock, self._engine.list_sandboxes)
+        engine = Found(await patiently("listing containers", self._clock, self._engine.list), sandboxes)
         await patiently(
             "setting aside what the store forgot", self._clock, lambda: self._keep(engine, first, remembered)
         )
@@ -204,11 +205,10 @@ class Agent:
         await self._guards.clean(self._supervisor.known())
         await self._supervisor.release_strays()
 
-    async def _keep(self, engine: list[Seen], first: InboxBatch, remembered: Remembered) -> None:
+    async def _keep(self, engine: Found, first: InboxBatch, remembered: Remembered) -> None:
         heard_at = remembered.info.at if remembered.info is not None else None
         newer_than = None if heard_at is None else heard_at + 2 * self._options.publish_seconds + _TELLING_SECONDS
-        unreadable = [seen for seen in engine if seen.uuid in first.damaged]
-        objects = [seen for seen in engine if seen not in unreadable]
+        objects = [one for one in engine.everything if owner_of(one) not in first.damaged]
         await self._known_store.keep(objects, first.containers, newer_than=newer_than, now=self._clock.now())
 
     async def _heartbeats(self) -> NoReturn:

@@ -6,16 +6,24 @@ Stopping waits for a process, not for the engine: it takes no slot, so that a lo
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from zun.agent.fingerprinting import dedicated_cpus
 from zun.agent.options import AgentOptions
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
-from zun.drivers.runtime.base import Runtime
-from zun.drivers.runtime.types import ContainerRequest, Fingerprint, ImageInfo, NetworkRequest, Seen
-from zun.model.errors import NotFound, Timeout, Unavailable
+from zun.drivers.runtime.base import Pods, Runtime
+from zun.drivers.runtime.types import (
+    ContainerRequest,
+    Fingerprint,
+    ImageInfo,
+    NetworkRequest,
+    SandboxRequest,
+    SandboxSeen,
+    Seen,
+)
+from zun.model.errors import NotFound, Timeout, Unavailable, Unsupported
 
 T = TypeVar("T")
 
@@ -96,6 +104,29 @@ class Engine:
         """Remove it, running or not."""
         await self._working("remove a container", lambda: self._runtime.containers.remove(handle))
 
+    async def list_sandboxes(self) -> Sequence[SandboxSeen]:
+        """All our sandboxes; none where the engine has no such thing."""
+        pods = self._runtime.pods
+        return await self._bounded("list sandboxes", pods.list_sandboxes) if pods is not None else []
+
+    async def inspect_sandbox(self, handle: str) -> SandboxSeen | None:
+        """One sandbox now; None when it is not there."""
+        pods = self._pods()
+        try:
+            return await self._patient("look at a sandbox", lambda: pods.inspect_sandbox(handle))
+        except NotFound:
+            return None
+
+    async def create_sandbox(self, request: SandboxRequest) -> str:
+        """Make it, or find the one of that uuid and generation."""
+        pods = self._pods()
+        return await self._working("make a sandbox", lambda: pods.create_sandbox(request))
+
+    async def remove_sandbox(self, handle: str) -> None:
+        """Remove it with all that is in it."""
+        pods = self._pods()
+        await self._working("remove a sandbox", lambda: pods.remove_sandbox(handle))
+
     async def commit(self, handle: str, repository: str, tag: str) -> ImageInfo:
         """Make an image of it, once; may take as long as copying it does."""
         async with self._slots:
@@ -112,6 +143,11 @@ class Engine:
     async def detach_network(self, handle: str, network: str) -> None:
         """Unplug it."""
         await self._working("detach a network", lambda: self._runtime.networks.detach(handle, network))
+
+    def _pods(self) -> Pods:
+        if self._runtime.pods is None:
+            raise Unsupported(f"The engine {self._runtime.name} has no capsules; use another node.")
+        return self._runtime.pods
 
     async def _working(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         async with self._slots:

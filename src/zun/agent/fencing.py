@@ -4,9 +4,8 @@
 import asyncio
 from typing import NoReturn
 
-from zun.agent.supervisor import Supervisor
+from zun.agent.supervisor import AnyWorker, Supervisor
 from zun.agent.touch import Touch
-from zun.agent.worker import Worker
 from zun.base.clock import Clock
 
 _LOOK_SECONDS = 5.0
@@ -44,7 +43,7 @@ class Fencing:
                 self._group.create_task(self._stop(worker), name=f"stopping {worker.memory.uuid}")
         return min((seconds for seconds, _ in left), default=_LOOK_SECONDS)
 
-    async def _stop(self, worker: Worker) -> None:
+    async def _stop(self, worker: AnyWorker) -> None:
         try:
             await worker.fence()
         finally:

@@ -14,8 +14,9 @@ from typing import NoReturn
 import msgspec
 
 from zun.agent.blocking import RunBlocking, in_thread
+from zun.agent.found import owner_of
 from zun.base.private_file import replace_private
-from zun.drivers.runtime.types import Seen
+from zun.drivers.runtime.types import SandboxSeen, Seen
 from zun.model.attachments import sandbox_key
 from zun.model.errors import Internal, Unavailable
 from zun.model.records import Inbox
@@ -28,7 +29,8 @@ MOST_NAMED = 20
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """An object that no inbox knew when the node met a restored store. `since`: seconds since the epoch."""
+    """An object that no inbox knew when the node met a restored store. `uuid` is that of its container or capsule; `since`: seconds since
+    the epoch."""
 
     uuid: str
     generation: int
@@ -63,19 +65,25 @@ class KnownStore:
         self._file.id, self._file.revision = mark.id, mark.revision
 
     async def keep(
-        self, objects: Iterable[Seen], inbox: Mapping[str, Inbox | None], *, newer_than: float | None, now: float
+        self,
+        objects: Iterable[Seen | SandboxSeen],
+        inbox: Mapping[str, Inbox | None],
+        *,
+        newer_than: float | None,
+        now: float,
     ) -> None:
         """Set aside for ever what the store met does not know, and is not known to be superfluous. Before anything is removed.
 
         `newer_than`: what was made later than that is newer than all that the store has heard of this node. Raises `Unavailable` when the disk
         does not take it.
         """
-        there = {seen.handle: seen for seen in objects}
+        there = {one.handle: one for one in objects}
         kept = {handle: one for handle, one in self._file.kept.items() if handle in there}
         for seen in forgotten(there.values(), inbox, is_other=self._is_other, newer_than=newer_than):
             if seen.handle not in kept:
-                _log.warning("the store does not know container %s (%s); it is left as it is", seen.uuid, seen.handle)
-                kept[seen.handle] = Kept(seen.uuid, seen.generation, now)
+                uuid = owner_of(seen)
+                _log.warning("the store does not know %s, of %s; it is left as it is", seen.handle, uuid)
+                kept[seen.handle] = Kept(uuid, seen.generation, now)
         self._file.kept = kept
         await self._write()
 
@@ -85,7 +93,7 @@ class KnownStore:
 
     @property
     def kept(self) -> set[str]:
-        """The containers that were set aside."""
+        """The containers and capsules that were set aside."""
         return {one.uuid for one in self._file.kept.values()}
 
     @property
@@ -134,8 +142,12 @@ class KnownStore:
 
 
 def forgotten(
-    objects: Iterable[Seen], inbox: Mapping[str, Inbox | None], *, is_other: bool, newer_than: float | None
-) -> list[Seen]:
+    objects: Iterable[Seen | SandboxSeen],
+    inbox: Mapping[str, Inbox | None],
+    *,
+    is_other: bool,
+    newer_than: float | None,
+) -> list[Seen | SandboxSeen]:
     """The objects that the store does not know any more, if it ever did. An object of a generation that is yet to come is one, too."""
     return [
         seen
@@ -145,8 +157,8 @@ def forgotten(
     ]
 
 
-def _known(seen: Seen, inbox: Mapping[str, Inbox | None]) -> bool:
-    wanted = inbox.get(seen.uuid)
+def _known(seen: Seen | SandboxSeen, inbox: Mapping[str, Inbox | None]) -> bool:
+    wanted = inbox.get(owner_of(seen))
     return wanted is not None and seen.generation <= wanted.generation
 
 

@@ -3,6 +3,7 @@
 
 import msgspec
 
+from zun.model.children import RecordKind
 from zun.model.container import NetRequest
 from zun.model.moving import Resume
 from zun.model.records import ActionResult, Inbox, Intent, Observation, SeenState
@@ -36,6 +37,8 @@ class Memory(msgspec.Struct, omit_defaults=True):
     )
     fenced: bool = False  # it was stopped for that reason and is to run again
     pid: int = 0  # of its process, as the engine told last
+    capsule: bool = False  # it is a capsule, and these are its containers, in the order of its wish
+    children: "list[Memory]" = []
 
     @property
     def uuid(self) -> str:
@@ -49,7 +52,12 @@ class Memory(msgspec.Struct, omit_defaults=True):
 
     def copy(self) -> "Memory":
         """One that does not change when this one does."""
-        return msgspec.structs.replace(self, observation=copy_observation(self.observation), results=list(self.results))
+        return msgspec.structs.replace(
+            self,
+            observation=copy_observation(self.observation),
+            results=list(self.results),
+            children=[child.copy() for child in self.children],
+        )
 
 
 def fresh(uuid: str, generation: int) -> Memory:
@@ -61,6 +69,8 @@ def fresh_for(wanted: Inbox) -> Memory:
     """The same for what the inbox wishes: one that was on another node goes on from there."""
     memory = fresh(wanted.uuid, wanted.generation)
     resume = wanted.resume
+    memory.capsule = wanted.kind is RecordKind.CAPSULE
+    memory.children = [fresh(child.uuid, wanted.generation) for child in wanted.children]
     if resume is not None:
         memory.resume, memory.moved_seq, memory.networks = resume, resume.seq, resume.networks
         memory.observation.intent_done, memory.observation.networks = resume.intent_done, resume.networks

@@ -9,12 +9,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from zun.agent.capsules.recovery import reconcile_capsule
 from zun.agent.files import Files
+from zun.agent.found import Found
 from zun.agent.memory import Memory, copy_observation, fresh, fresh_for
 from zun.agent.supervisor import Supervisor
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
-from zun.drivers.runtime.types import Seen
+from zun.model.children import RecordKind
 from zun.model.errors import Timeout, Unavailable, ZunError
 from zun.model.records import Inbox, Observation, SeenState, Verb
 from zun.store.nodelink import InboxBatch, Remembered
@@ -41,12 +43,10 @@ def adopt_all(
     inbox: InboxBatch,
     remembered: Remembered,
     memories: dict[str, Memory],
-    engine: list[Seen],
+    engine: Found,
 ) -> None:
-    """Give every container that anybody knows to the supervisor. Damaged inbox entries are left alone."""
-    objects: dict[str, list[Seen]] = {}
-    for seen in engine:
-        objects.setdefault(seen.uuid, []).append(seen)
+    """Give every container and capsule that anybody knows to the supervisor. Damaged inbox entries are left alone."""
+    objects = engine.by_owner()
     uuids = set(inbox.containers) | set(memories) | set(remembered.observations) | set(objects)
     uuids |= set(remembered.results)
     for uuid in sorted(uuids | inbox.damaged):
@@ -55,7 +55,7 @@ def adopt_all(
             inbox.containers.get(uuid),
             memories.get(uuid),
             remembered.observations.get(uuid),
-            _not_later(objects.get(uuid, []), inbox.containers.get(uuid)),
+            _not_later(objects.get(uuid, Found()), inbox.containers.get(uuid)),
         )
         if uuid in inbox.damaged:
             supervisor.set_aside(memory)
@@ -64,23 +64,48 @@ def adopt_all(
 
 
 def reconcile(
-    uuid: str, wanted: Inbox | None, memory: Memory | None, told: Observation | None, objects: list[Seen]
+    uuid: str,
+    wanted: Inbox | None,
+    memory: Memory | None,
+    told: Observation | None,
+    found: Found,
 ) -> Memory:
-    """What is known of one container: the journal, completed by what was told and what the engine has."""
+    """What is known of one container or capsule: the journal, completed by what was told and what the engine has."""
     if memory is not None and wanted is not None and memory.observation.generation > wanted.generation:
         memory = None  # of a future that the store does not know: it was put back to an earlier state
-    if memory is None or (told is not None and told.generation > memory.observation.generation):
-        memory = _without_journal(uuid, wanted, told, objects)
-    elif told is not None and told.generation == memory.observation.generation:
-        _catch_up(memory, told)
+    if _is_capsule(wanted, memory, told, found):
+        memory = reconcile_capsule(uuid, wanted, memory, told, found)
+    else:
+        memory = _reconcile_container(uuid, wanted, memory, told, found)
     if wanted is not None and memory.observation.intent_done > wanted.seq and not wanted.absent:
         _put_back(memory, wanted.seq)
+    return memory
+
+
+def _reconcile_container(
+    uuid: str,
+    wanted: Inbox | None,
+    memory: Memory | None,
+    told: Observation | None,
+    found: Found,
+) -> Memory:
+    if memory is None or (told is not None and told.generation > memory.observation.generation):
+        memory = _without_journal(uuid, wanted, told, found)
+    elif told is not None and told.generation == memory.observation.generation:
+        _catch_up(memory, told)
     memory.observation.doing, memory.observation.pulling = 0, False
     memory.guarded = memory.guarded or memory.observation.guarded
-    for seen in objects:
+    for seen in found.containers:
         if seen.generation == memory.observation.generation:
             memory.observation.runtime_id = seen.handle
     return memory
+
+
+def _is_capsule(wanted: Inbox | None, memory: Memory | None, told: Observation | None, found: Found) -> bool:
+    if wanted is not None:
+        return wanted.kind is RecordKind.CAPSULE
+    known = (memory is not None and memory.capsule) or (told is not None and bool(told.children))
+    return known or bool(found.sandboxes) or any(seen.capsule for seen in found.containers)
 
 
 def _catch_up(memory: Memory, told: Observation) -> None:
@@ -98,9 +123,9 @@ def _catch_up(memory: Memory, told: Observation) -> None:
         memory.user_stopped = False
 
 
-def _not_later(objects: list[Seen], wanted: Inbox | None) -> list[Seen]:
-    """Without those of a generation that the store does not know."""
-    return [seen for seen in objects if wanted is None or seen.generation <= wanted.generation]
+def _not_later(found: Found, wanted: Inbox | None) -> Found:
+    """Without what is of a generation that the store does not know."""
+    return found if wanted is None else found.not_later(wanted.generation)
 
 
 def _put_back(memory: Memory, seq: int) -> None:
@@ -110,13 +135,13 @@ def _put_back(memory: Memory, seq: int) -> None:
         memory.begun = None
 
 
-def _without_journal(uuid: str, wanted: Inbox | None, told: Observation | None, objects: list[Seen]) -> Memory:
+def _without_journal(uuid: str, wanted: Inbox | None, told: Observation | None, found: Found) -> Memory:
     if told is not None:
         memory = Memory(copy_observation(told), networks=told.networks)
         if wanted is not None and told.state is SeenState.ABSENT and wanted.generation == told.generation:
             memory.resume = wanted.resume
         return memory
-    generations = [seen.generation for seen in objects]
+    generations = found.generations
     if wanted is not None and (not generations or wanted.generation in generations):
         return fresh_for(wanted)
     return fresh(uuid, max(generations, default=0))

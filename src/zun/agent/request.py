@@ -47,7 +47,7 @@ def container_request(
         unplugged=inbox.attachments is not None,
         addresses=tuple(address.addr for one in (inbox.attachments or ())[:1] for address in one.addresses),
         volumes=tuple(
-            VolumeMount(volume_name(inbox.project_id, mount.source), mount.destination)
+            VolumeMount(volume_name(inbox.project_id, mount.source), mount.destination, mount.read_only)
             for mount in spec.mounts
             if mount.source and mount.file is None
         ),

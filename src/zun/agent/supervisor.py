@@ -4,14 +4,19 @@
 import asyncio
 import logging
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
+import msgspec
+
+from zun.agent.capsules.seeing import told
+from zun.agent.capsules.worker import CapsuleWorker
+from zun.agent.found import owner_of
 from zun.agent.memory import Memory, fresh_for
 from zun.agent.tools import Tools
 from zun.agent.waiting import Bell
 from zun.agent.worker import Worker
-from zun.drivers.runtime.types import RuntimeEvent, Seen
+from zun.drivers.runtime.types import RuntimeEvent, SandboxSeen, Seen
 from zun.model.attachments import sandbox_key
 from zun.model.errors import Conflict, NotFound, ZunError
 from zun.model.records import Inbox, SeenState
@@ -20,13 +25,24 @@ from zun.store.nodelink import InboxBatch
 _log = logging.getLogger(__name__)
 
 
+AnyWorker = Worker | CapsuleWorker
+
+
+class Strays(msgspec.Struct, frozen=True):
+    """Objects of ours that are nobody's: of old generations, or in no inbox."""
+
+    containers: list[Seen] = []
+    sandboxes: list[SandboxSeen] = []
+
+
 class Supervisor:
     """Owns the workers. `in_use` tells whether somebody reads a container's output now."""
 
     def __init__(self, tools: Tools, in_use: Callable[[str], bool]) -> None:
         self._tools = tools
         self._in_use = in_use
-        self._workers: dict[str, Worker] = {}
+        self._workers: dict[str, AnyWorker] = {}
+        self._capsules: dict[str, CapsuleWorker] = {}  # by the uuids of their containers
         self._results: dict[str, list[str]] = {}
         self._aside: dict[str, Memory] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -44,12 +60,12 @@ class Supervisor:
         """Take over a container that an earlier life, the engine or the inbox knows. `results`: told by an earlier life."""
         self._results[memory.uuid] = list(results)
         worker = self._begin(memory, wanted)
-        if memory.handle:
+        if memory.handle or any(one.handle for one in memory.children):
             worker.doubt()
         for result in memory.results:
             self._tools.reporter.result(memory.uuid, result)
         if wanted is not None and memory.observation.state is not SeenState.ABSENT:
-            self._tools.reporter.observe(memory.observation, lazy=True)
+            self._tools.reporter.observe(told(memory) if memory.capsule else memory.observation, lazy=True)
 
     def set_aside(self, memory: Memory) -> None:
         """A container whose inbox entry nobody can read is not touched, and not forgotten, until somebody repairs it."""
@@ -73,36 +89,67 @@ class Supervisor:
 
     def heard(self, event: RuntimeEvent) -> None:
         """Something happened to a container."""
-        worker = self._workers.get(event.uuid)
+        worker = self._workers.get(event.capsule or event.uuid)
         if worker is not None:
             worker.heard(event)
 
-    def compare(self, seen: Iterable[Seen]) -> list[Seen]:
+    def compare(self, seen: Iterable[Seen], sandboxes: Iterable[SandboxSeen] = ()) -> Strays:
         """Let the workers look at what differs from what they know; returns objects of nobody (old generations, orphans)."""
-        strays: list[Seen] = []
-        there: dict[str, Seen] = {}
+        strays = Strays([], [])
+        there: dict[str, dict[str, Seen]] = {}
+        held: dict[str, SandboxSeen] = {}
+        keeps = self._tools.known_store.keeps
         for found in seen:
-            if found.uuid in self._aside or self._tools.known_store.keeps(found.handle):
+            owner = owner_of(found)
+            if keeps(found.handle):
                 continue
-            worker = self._workers.get(found.uuid)
-            if worker is None or (worker.idle and found.generation < worker.memory.observation.generation):
-                strays.append(found)
-            elif found.generation == worker.memory.observation.generation:
-                there[found.uuid] = found
+            if self._is_stray(owner, found.generation):
+                strays.containers.append(found)
+            elif self._is_present(owner, found.generation):
+                there.setdefault(owner, {})[found.uuid] = found
+        for sandbox in sandboxes:
+            if keeps(sandbox.handle):
+                continue
+            if self._is_stray(sandbox.uuid, sandbox.generation):
+                strays.sandboxes.append(sandbox)
+            elif self._is_present(sandbox.uuid, sandbox.generation):
+                held[sandbox.uuid] = sandbox
         for uuid, worker in self._workers.items():
-            if worker.idle and _differs(worker.memory, there.get(uuid)):
+            if isinstance(worker, CapsuleWorker):
+                worker.compare(held.get(uuid), there.get(uuid, {}))
+            elif worker.idle and _differs(worker.memory, there.get(uuid, {}).get(uuid)):
                 worker.doubt()
         return strays
 
-    async def remove_strays(self, strays: Sequence[Seen]) -> None:
+    def _is_stray(self, uuid: str, generation: int) -> bool:
+        """Whether an object is nobody's. What is set aside, or in work, is left alone."""
+        if uuid in self._aside:
+            return False
+        worker = self._workers.get(uuid)
+        return worker is None or (worker.idle and generation < worker.memory.observation.generation)
+
+    def _is_present(self, uuid: str, generation: int) -> bool:
+        worker = self._workers.get(uuid)
+        return worker is not None and generation == worker.memory.observation.generation
+
+    async def remove_strays(self, strays: Strays) -> None:
         """Remove our objects that are in no inbox. An object whose container came meanwhile is left alone.
 
         Raises `Unavailable` and `Timeout` when nobody can tell whether the store is the one that has no place for them.
         """
-        if strays:
+        if strays.containers or strays.sandboxes:
             await self._tools.known_store.confirm()
-        for stray in strays:
-            worker = self._workers.get(stray.uuid)
+        for sandbox in strays.sandboxes:
+            worker = self._workers.get(sandbox.uuid)
+            if worker is not None and worker.memory.observation.generation <= sandbox.generation:
+                continue
+            _log.warning("removing the sandbox %s of capsule %s: nobody wishes it here", sandbox.handle, sandbox.uuid)
+            try:
+                await self._tools.engine.remove_sandbox(sandbox.handle)
+            except ZunError as error:
+                _log.warning("the sandbox %s was not removed, trying again later: %s", sandbox.handle, error)
+        for stray in strays.containers:
+            worker = self._workers.get(owner_of(stray))
             if worker is not None and worker.memory.observation.generation <= stray.generation:
                 continue
             _log.warning("removing the object %s of container %s: nobody wishes it here", stray.handle, stray.uuid)
@@ -117,7 +164,7 @@ class Supervisor:
     def doubt_all(self) -> None:
         """Events may have been missed."""
         for worker in self._workers.values():
-            if worker.memory.handle:
+            if worker.memory.handle or worker.memory.capsule:
                 worker.doubt()
 
     def engine_away(self) -> None:
@@ -125,7 +172,7 @@ class Supervisor:
         for worker in self._workers.values():
             worker.engine_away()
 
-    def guarded(self) -> list[tuple[Worker, float]]:
+    def guarded(self) -> list[tuple[AnyWorker, float]]:
         """The containers that must not run when the node is out of touch for so long (seconds)."""
         workers = [(worker, worker.guard_seconds) for worker in self._workers.values()]
         return [(worker, delay) for worker, delay in workers if delay is not None]
@@ -137,12 +184,14 @@ class Supervisor:
 
     def handle(self, uuid: str) -> str:
         """The engine's id of a container. Raises `NotFound` for one that is not here, `Conflict` for one without object."""
-        worker = self._workers.get(uuid)
-        if worker is None or worker.wanted is None or worker.wanted.absent:
+        capsule = self._capsules.get(uuid)
+        worker = capsule or self._workers.get(uuid)
+        if worker is None or worker.wanted is None or worker.wanted.absent or (worker.memory.capsule and not capsule):
             raise NotFound(f"Container {uuid} is not on this node; look where it is.", code="container-not-found")
-        if not worker.memory.handle:
+        handle = capsule.handle(uuid) if capsule is not None else worker.memory.handle
+        if not handle:
             raise Conflict(f"Container {uuid} has nothing to talk to on its node yet; wait until it is created.")
-        return worker.memory.handle
+        return handle
 
     def states(self) -> Tally[SeenState]:
         """How many containers are in which state."""
@@ -163,18 +212,26 @@ class Supervisor:
         wanted = [worker.wanted for worker in self._workers.values() if worker.wanted is not None]
         return known | {sandbox_key(one.uuid, one.generation) for one in wanted} | self._tools.known_store.sandboxes
 
-    def _begin(self, memory: Memory, wanted: Inbox | None) -> Worker:
+    def _begin(self, memory: Memory, wanted: Inbox | None) -> AnyWorker:
         if self._group is None:
             raise AssertionError("containers are worked on while run() runs")
-        worker = Worker(self._tools, memory, wanted, self._in_use)
+        worker: AnyWorker
+        if memory.capsule:
+            worker = CapsuleWorker(self._tools, memory, wanted)
+            self._capsules.update({one.uuid: worker for one in memory.children})
+        else:
+            worker = Worker(self._tools, memory, wanted, self._in_use)
         worker.progressed = self._progress.ring
         self._workers[memory.uuid] = worker
         self._group.create_task(self._live(worker), name=f"container {memory.uuid}")
         return worker
 
-    async def _live(self, worker: Worker) -> None:
+    async def _live(self, worker: AnyWorker) -> None:
+        children = [one.uuid for one in worker.memory.children]
         await worker.run()
         # No await since the worker saw that it is no longer wished: nothing came in between.
+        for uuid in children:
+            self._capsules.pop(uuid, None)
         self._workers.pop(worker.memory.uuid, None)
         self._results.pop(worker.memory.uuid, None)
         self._progress.ring()

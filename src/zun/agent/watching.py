@@ -8,6 +8,7 @@ import asyncio
 import logging
 from typing import NoReturn
 
+from zun.agent.found import Found
 from zun.agent.supervisor import Supervisor
 from zun.agent.tools import Tools
 from zun.agent.waiting import Bell
@@ -65,7 +66,8 @@ class Watching:
         while True:
             await self._bell.wait(self._sync_seconds if not failures else self._retry.delay(failures))
             try:
-                there = await self._engine.list()
+                sandboxes = await self._engine.list_sandboxes()
+                there = Found(await self._engine.list(), sandboxes)
             except (Unavailable, Timeout) as error:
                 failures += 1
                 _log.warning("comparing with the engine: %s", error)
@@ -76,8 +78,8 @@ class Watching:
                 self._supervisor.doubt_all()
             failures = 0
             try:
-                await self._known_store.there_are({seen.handle for seen in there})
-                await self._supervisor.remove_strays(self._supervisor.compare(there))
+                await self._known_store.there_are({one.handle for one in there.everything})
+                await self._supervisor.remove_strays(self._supervisor.compare(there.containers, there.sandboxes))
                 await self._supervisor.release_strays()
             except (Unavailable, Timeout) as error:
                 _log.warning("nothing is removed that is in no inbox, trying again later: %s", error)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from zun.api.app import Application, Around, WebSocketHandler, layers
+from zun.api.capsule_rendering import CapsuleViewer
 from zun.api.handlers.availability_zones import ZoneHandlers
 from zun.api.handlers.capsules import CapsuleHandlers
 from zun.api.handlers.container_actions import ContainerActionHandlers
@@ -114,7 +115,13 @@ def application(
         quota_classes=QuotaClassHandlers(services.limits),
         registries=RegistryHandlers(services.registries),
         networks=NetworkHandlers(services.networks, services.policy),
-        capsules=CapsuleHandlers(),
+        capsules=CapsuleHandlers(
+            containers.capsules,
+            around.view,
+            services.policy,
+            CapsuleViewer(around.view, services.policy, around.clock, viewer),
+            bounds,
+        ),
         node_joining=NodeJoiningHandlers(services.joining, services.policy),
         log_stream=LogStreamHandlers(containers, live, lifetime, streams),
         archive_stream=ArchiveStreamHandlers(containers, live, lifetime, streams),

@@ -11,6 +11,7 @@ from zun import __version__
 from zun.api import responses
 from zun.api.requests import Call
 from zun.api.routing import Route
+from zun.model import capsule_view
 from zun.model.container_view import KEYS
 from zun.model.fields import Bounds, by_wire
 from zun.model.microversions import MAXIMUM, MINIMUM, text
@@ -59,7 +60,7 @@ def document(routes: Iterable[Route], bounds: Bounds) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}},
-            "schemas": {"Container": _container_schema(), "Errors": _errors_schema()},
+            "schemas": {"Container": _container_schema(), "Capsule": capsule_view.schema(), "Errors": _errors_schema()},
         },
     }
 

@@ -94,16 +94,16 @@ class ContainerViewer:
         return item
 
     @staticmethod
-    def _set_detail(item: Item, shot: Snapshot, now: float) -> None:
-        text, item.until = _detail(shot, now)
+    def detail(shot: Snapshot, now: float) -> tuple[str | None, float]:
+        """The `status_detail` of a container, and until when. What a node last saw means nothing once it is lost."""
+        if shot.derived.status is Status.UNKNOWN:
+            return None, NEVER
+        return status_detail(shot.seen, now)
+
+    @classmethod
+    def _set_detail(cls, item: Item, shot: Snapshot, now: float) -> None:
+        text, item.until = cls.detail(shot, now)
         item.body = b'%b,"status_detail":%b}' % (item.head, encode(text))
-
-
-def _detail(shot: Snapshot, now: float) -> tuple[str | None, float]:
-    """The `status_detail` of a container, and until when. What a node last saw means nothing once it is lost."""
-    if shot.derived.status is Status.UNKNOWN:
-        return None, NEVER
-    return status_detail(shot.seen, now)
 
 
 def links(base_url: str, collection: str, ident: str) -> list[dict[str, str]]:

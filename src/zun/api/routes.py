@@ -7,6 +7,7 @@
 from dataclasses import dataclass
 
 from zun.api.container_filters import ListQuery
+from zun.api.handlers import capsules as capsule_forms
 from zun.api.handlers import container_actions as actions
 from zun.api.handlers import container_live as live
 from zun.api.handlers import containers
@@ -88,6 +89,7 @@ def all_routes(h: Handlers) -> list[Route]:
         *_live(h),
         *_images(h),
         *_operators(h),
+        *_capsules(h),
         *_nodes(h),
         *_joining(h),
         *_quotas(h),
@@ -245,10 +247,16 @@ def _operators(h: Handlers) -> list[Route]:
         Route("POST", "/v1/networks", h.networks.create, "network_create", json_body=True),
         Route("GET", "/v1/networks/{ident}", h.networks.show, "network_show"),
         Route("DELETE", "/v1/networks/{ident}", h.networks.delete, "network_delete", 204, since=(1, 27)),
-        Route("GET", "/v1/capsules", h.capsules.list, "capsule_list"),
-        Route("POST", "/v1/capsules", h.capsules.create, "capsule_create", 202, json_body=True),
-        Route("GET", "/v1/capsules/{ident}", h.capsules.show, "capsule_show"),
-        Route("DELETE", "/v1/capsules/{ident}", h.capsules.delete, "capsule_delete", 204),
+    ]
+
+
+def _capsules(h: Handlers) -> list[Route]:
+    c, one, new = h.capsules, "/v1/capsules/{ident}", capsule_forms.NewCapsule
+    return [
+        Route("GET", "/v1/capsules", c.list, "capsule_list", query=capsule_forms.CapsuleListQuery),
+        Route("POST", "/v1/capsules", c.create, "capsule_create", 202, json_body=True, body=new, shows="Capsule"),
+        Route("GET", one, c.show, "capsule_show", query=capsule_forms.CapsuleQuery, shows="Capsule"),
+        Route("DELETE", one, c.delete, "capsule_delete", 204, query=capsule_forms.CapsuleDeleteQuery),
     ]
 
 

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rename": ("changing", "rename", "Give a container another name"),
     "update": ("changing", "update", "Change a container's limits"),
     "rebuild": ("changing", "rebuild", "Make a container anew, from another image if wished"),
+    "capsule": ("capsule", "capsule", "Groups of containers that share an address"),
     "network": ("network", "network", "Plug containers into networks"),
     "images": ("images", "images", "Images on the hosts"),
     "hosts": ("hosts", "hosts", "Machines that run containers"),

@@ -83,6 +83,7 @@ def _environment_names(environment: dict[str, str]) -> dict[str, str]:
 
 
 ENVIRONMENT = then(map_of(text()), _environment_names)
+ENVIRONMENT_FROM_SCALARS = then(TEXTS_FROM_SCALARS, _environment_names)
 
 
 def _split(value: str) -> list[str] | None:
@@ -250,6 +251,9 @@ def _volume_name(source: str) -> str:
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}", source):
         raise ValueError("source is the name of a volume (letters, digits, '_', '.' and '-')")
     return source
+
+
+VOLUME_NAME = Rule(_volume_name, "the name of a volume", {"type": "string"})
 
 
 def _mount(item: Any) -> MountRequest:

@@ -36,6 +36,8 @@ def inbox_of(record: ContainerRecord, place: Place) -> Inbox:
         heal_delay_seconds=place.heal_delay_seconds,
         attachments=place.attachments,
         refused={n: reason for n, reason in place.networks_refused.items() if any(one.n == n for one in intents)},
+        kind=record.kind,
+        children=record.children,
     )
 
 
@@ -57,6 +59,8 @@ def removal_order(record: ContainerRecord, place: Place) -> Inbox:
         intents=[],
         resume=place.resume,
         absent=True,
+        kind=record.kind,
+        children=record.children,
     )
 
 

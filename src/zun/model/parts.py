@@ -43,3 +43,4 @@ class Mount(msgspec.Struct, omit_defaults=True, frozen=True):
     destination: str
     source: str = ""
     file: int | None = None
+    read_only: bool = False

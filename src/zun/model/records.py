@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import msgspec
 
 from zun.model.attachments import Attachment
+from zun.model.children import Child, RecordKind
+from zun.model.children import ImageSource as ImageSource  # noqa: PLC0414 - likewise
 from zun.model.container import ContainerSpec
 from zun.model.moving import Leaving, Resume
 from zun.model.networks import NetworkInfo as NetworkInfo  # noqa: PLC0414 - a part of these records, wherever it is declared
@@ -79,7 +81,10 @@ class Intent(msgspec.Struct, omit_defaults=True, frozen=True):
 
 
 class ContainerRecord(msgspec.Struct, omit_defaults=True):
-    """The wish (`v/c/<uuid>`). `seq` is the number of the last intent; `intents` holds those not yet known to be done."""
+    """The wish (`v/c/<uuid>`). `seq` is the number of the last intent; `intents` holds those not yet known to be done.
+
+    A capsule has `children`; its own spec says what they take together, and how they are called and placed as one.
+    """
 
     uuid: str
     project_id: str
@@ -90,22 +95,13 @@ class ContainerRecord(msgspec.Struct, omit_defaults=True):
     seq: int = 0
     intents: list[Intent] = []
     registry_id: str | None = None
-    image_source: "ImageSource | None" = None
+    image_source: ImageSource | None = None
     names: list[str] = []  # keys of unique names it claims
     files: int = 0  # how many injected files are staged or sealed for it
+    kind: RecordKind = RecordKind.CONTAINER
+    children: list[Child] = []
+    annotations: dict[str, str] = {}
     v: int = 1
-
-
-class ImageSource(msgspec.Struct, omit_defaults=True, frozen=True):
-    """Where the image of a container comes from, resolved when the request was accepted.
-
-    `reference` is the full normalised reference (`host/path:tag` or `…@sha256:…`) that the engine is asked for;
-    `credentials` tells that the sealed blob number `files` (the one after the last file) holds a login.
-    """
-
-    reference: str
-    pull_policy: str = "ifnotpresent"
-    credentials: bool = False
 
 
 class PlaceFailure(msgspec.Struct, omit_defaults=True, frozen=True):
@@ -187,7 +183,7 @@ class Observation(msgspec.Struct, omit_defaults=True):
     """What the node sees (`v/out/<node>/s/<uuid>`). `error` is the failure of the last create, start, rebuild or delete,
     empty once one of them succeeds. `doing` is the intent in work (0: none), `pulling` whether it fetches its image. `guarded`: the node
     stops it by itself when it is out of touch for too long; `ran`: it was to run when it was removed for another node; `networks`: those it is on,
-    when they are not the wish's."""
+    when they are not the wish's. Of a capsule, state and addresses are its sandbox's, and `children` what is seen of its containers."""
 
     uuid: str
     generation: Number
@@ -212,6 +208,7 @@ class Observation(msgspec.Struct, omit_defaults=True):
     guarded: bool = False
     ran: bool = False
     networks: list[NetRequest] | None = None
+    children: "list[Observation]" = []
     at: Instant = 0.0
     v: int = 1
 
@@ -346,6 +343,8 @@ class Inbox(msgspec.Struct, omit_defaults=True):
     attachments: list[Attachment] | None = None
     refused: dict[int, str] = {}
     absent: bool = False
+    kind: RecordKind = RecordKind.CONTAINER
+    children: list[Child] = []
     v: int = 1
 
 

@@ -23,7 +23,7 @@ def usage_of(spec: ContainerSpec) -> Usage:
 
 
 def held_by(record: ContainerRecord) -> Usage:
-    """What a container really holds of its project's quota.
+    """What a container, or a capsule with all of its containers, really holds of its project's quota.
 
     While a resize is not settled that is the larger of what it had and what it asks for: one that fails gives back what it had,
     and by then nobody must have taken that.
@@ -35,7 +35,7 @@ def held_by(record: ContainerRecord) -> Usage:
             memory = record.spec.memory if intent.memory_before is None else intent.memory_before
             before = usage_of(msgspec.structs.replace(record.spec, cpu=cpu, memory=memory))
             held = Usage(1, max(held.millicpus, before.millicpus), max(held.memory, before.memory), held.disk)
-    return held
+    return msgspec.structs.replace(held, containers=max(1, len(record.children)))
 
 
 def add(one: Usage, other: Usage) -> Usage:

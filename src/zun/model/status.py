@@ -9,6 +9,8 @@ import time
 
 import msgspec
 
+from zun.model.capsule_status import capsule_status
+from zun.model.children import RecordKind
 from zun.model.moving import stays
 from zun.model.records import ContainerRecord, Intent, Observation, Place, SeenState, Verb
 from zun.model.states import Status, TaskState
@@ -93,7 +95,7 @@ def pending_intents(record: ContainerRecord, place: Place | None, seen: Observat
 def derive_status(
     record: ContainerRecord, place: Place | None, seen: Observation | None, *, node_alive: bool, away: Away = AWAY
 ) -> Derived:
-    """What the container is. An observation of another generation than the place's counts as none.
+    """What the container, the capsule, or one container of a capsule is. An observation of another generation than the place's counts as none.
 
     `away` tells more of a node that is not alive.
     """
@@ -115,6 +117,8 @@ def derive_status(
         return moving
     if seen is None:
         return Derived(Status.CREATING, TaskState.CREATING)
+    if record.kind is not RecordKind.CONTAINER:
+        return _capsule(record, seen) if record.kind is RecordKind.CAPSULE else _child(seen)
     task = _TASKS[first.verb] if first is not None else None
     if seen.pulling and task is TaskState.CREATING:
         task = TaskState.IMAGE_PULLING
@@ -123,6 +127,20 @@ def derive_status(
     if seen.error:
         return Derived(Status.ERROR, task, seen.error)
     return Derived(_SEEN[seen.state], task, seen.reason or _leaving(place) or None)
+
+
+def _capsule(record: ContainerRecord, seen: Observation) -> Derived:
+    status, reason = capsule_status(record.children, seen)
+    return Derived(status, TaskState.CREATING if status is Status.CREATING else None, reason)
+
+
+def _child(seen: Observation) -> Derived:
+    """One container of a capsule is what is seen of it, whatever is in work for the whole."""
+    status = observed_status(seen)
+    task = None
+    if status is Status.CREATING:
+        task = TaskState.IMAGE_PULLING if seen.pulling else TaskState.CREATING
+    return Derived(status, task, seen.error or seen.reason or None)
 
 
 def _why_unknown(record: ContainerRecord, place: Place, away: Away) -> str:

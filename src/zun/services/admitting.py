@@ -13,7 +13,7 @@ import msgspec
 from zun.base.clock import Clock
 from zun.model.errors import ZunError
 from zun.model.records import ActionEvent, ActionRecord, ContainerRecord, Limits, NameClaim, Usage, Verb
-from zun.model.resources import usage_of
+from zun.model.resources import held_by
 from zun.model.steps import ACCEPT
 from zun.services.limits import effective_limits
 from zun.services.naming import name_taken
@@ -123,10 +123,10 @@ class Share:
             if waiting.answer.done():
                 continue
             if not names.isdisjoint(record.names) or not self.taken.isdisjoint(record.names):
-                waiting.refuse(name_taken(record.spec.name))
+                waiting.refuse(name_taken(record.spec.name, record.kind.value or "container"))
                 continue
             try:
-                total = grown(total, usage_of(record.spec), limits)
+                total = grown(total, held_by(record), limits)
             except ZunError as error:
                 waiting.refuse(error)
                 continue

@@ -17,6 +17,8 @@ from zun.model.records import Limits, Verb
 from zun.policy.enforcer import Policy
 from zun.services.accepting import Accepting
 from zun.services.actions import ActionArguments, Actions
+from zun.services.capsules import CapsuleService
+from zun.services.composing import Composing
 from zun.services.creating import Creating
 from zun.services.finding import Finding
 from zun.services.history import ActionView, History
@@ -59,7 +61,8 @@ class ContainerService:
         self._creating = Creating(view, policy, clock=clock, master_key=master_key, options=options, rng=rng)
         self._accepting = Accepting(store, view, clock, default_limits)
         intents = Intents(store, view, clock, options, tracer=tracer)
-        self._actions = Actions(view, policy, intents, ImageSources(view, master_key), options)
+        images = ImageSources(view, master_key)
+        self._actions = Actions(view, policy, intents, images, options)
         self._settling = Settling(store, view, clock, intents)
         self._updating = Updating(
             store,
@@ -71,6 +74,17 @@ class ContainerService:
             defaults=default_limits,
         )
         self._history = History(store, view, policy, self._finding)
+        self.capsules = CapsuleService(
+            view,
+            policy,
+            clock,
+            finding=self._finding,
+            composing=Composing(view, policy, clock=clock, images=images, options=options),
+            accepting=self._accepting,
+            intents=intents,
+            tracer=tracer,
+        )
+        """Groups of containers; they share quota, names and transactions with containers."""
 
     async def run(self) -> None:
         """What goes on between requests: writing accepted creates, and settling resizes. Until cancelled."""

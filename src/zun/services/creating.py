@@ -2,6 +2,7 @@
 """From a create request to the records that will stand for it: everything that can be refused is refused here."""
 
 import random
+from collections.abc import Iterable
 
 import msgspec
 
@@ -124,13 +125,18 @@ class Creating:
 
 def _check_plain(spec: ContainerSpec, files: dict[int, bytes]) -> None:
     """What is wrong whatever the state is."""
-    reserved = sorted(label for label in spec.labels if label.startswith(RESERVED_LABELS))
-    if reserved:
-        raise Invalid(f"Labels that begin with '{RESERVED_LABELS}' are reserved: {', '.join(reserved)}. Rename them.")
+    refuse_reserved(spec.labels)
     if spec.auto_remove and spec.restart_policy is not None and spec.restart_policy.name != "no":
         raise Invalid("'auto_remove' and 'restart_policy' exclude each other; give one.")
     if len(files) > MAX_FILES:
         raise _too_large(f"At most {MAX_FILES} files can be injected, not {len(files)}; put them into an image.")
+
+
+def refuse_reserved(labels: Iterable[str]) -> None:
+    """Raises `Invalid` for labels by which we know our own."""
+    reserved = sorted(label for label in labels if label.startswith(RESERVED_LABELS))
+    if reserved:
+        raise Invalid(f"Labels that begin with '{RESERVED_LABELS}' are reserved: {', '.join(reserved)}. Rename them.")
 
 
 def _too_large(message: str) -> Invalid:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding containers by what people call them, within what the caller may see."""
+"""Finding containers and capsules by what people call them, within what the caller may see."""
 
 from zun.base.ids import canonical_uuid
 from zun.model.caller import RequestContext
+from zun.model.children import RecordKind
 from zun.model.errors import Conflict
 from zun.policy.enforcer import Policy
 from zun.services.intents import not_found
@@ -25,20 +26,35 @@ class Finding:
             raise not_found(ident)
         return entry
 
-    async def lookup(self, ctx: RequestContext, ident: str) -> ContainerEntry | None:
-        """The same; None when there is none. Admins see every project, their own first."""
+    async def lookup(
+        self, ctx: RequestContext, ident: str, kind: RecordKind = RecordKind.CONTAINER
+    ) -> ContainerEntry | None:
+        """The same of either kind; None when there is none. Admins see every project, their own first.
+
+        A capsule's containers are found by their uuid, as containers.
+        """
         await self._view.fresh()
         caller = ctx.caller
         uuid = canonical_uuid(ident)
-        entry = self._view.container(uuid) if uuid is not None else None
+        entry = self._by_uuid(uuid, kind) if uuid is not None else None
         if entry is not None and (caller.is_admin or entry.project_id == caller.project_id):
             return entry
-        named = list(self._view.containers(caller.project_id, name=ident))
+        named = self._named(ident, kind, caller.project_id)
         if not named and caller.is_admin:
-            named = list(self._view.containers(name=ident))
+            named = self._named(ident, kind, None)
         if len(named) > 1:
-            raise Conflict(f"{len(named)} containers are named {ident}; use the uuid of the one you mean.")
+            things = f"{kind.value or 'container'}s"
+            raise Conflict(f"{len(named)} {things} are named {ident}; use the uuid of the one you mean.")
         return named[0] if named else None
+
+    def _by_uuid(self, uuid: str, kind: RecordKind) -> ContainerEntry | None:
+        if kind is RecordKind.CONTAINER:
+            return self._view.seen_by_people(uuid)
+        entry = self._view.container(uuid)
+        return entry if entry is not None and entry.kind is kind else None
+
+    def _named(self, name: str, kind: RecordKind, project_id: str | None) -> "list[ContainerEntry]":
+        return [entry for entry in self._view.containers(project_id, name=name) if entry.kind is kind]
 
     async def list(self, ctx: RequestContext, *, all_projects: bool) -> "list[ContainerEntry]":
         """The caller's project's containers, or (admins) everybody's; oldest first. The list is shared: do not change it."""

@@ -29,6 +29,7 @@ from zun.store import codec, keys
 from zun.store.inboxes import tell_node
 from zun.store.interface import Compare, Delete, Op, Put, Store, unchanged
 from zun.store.view import View
+from zun.store.view_entries import ChildEntry
 from zun.telemetry.tracing import NO_TRACER, Tracer
 
 T = TypeVar("T")
@@ -137,7 +138,8 @@ class Intents:
     def _read(self, uuid: str) -> Change:
         entry = self._view.container(uuid)
         if entry is None:
-            raise not_found(uuid)
+            child = self._view.child(uuid)
+            raise not_found(uuid) if child is None else part_of_capsule(child)
         record, place, seen = entry.record(), entry.place(), entry.seen()
         derived = self._view.derive(entry)
         pending = pending_intents(record, place, seen)
@@ -175,6 +177,13 @@ class Intents:
 def trace_accept(tracer: Tracer, uuid: str, began: float, ended: float) -> None:
     """Tell of the part of a request in which its wish was checked and written."""
     tracer.record(ACCEPT, current().traceparent, began=began, ended=ended, attributes={"zun.container": uuid})
+
+
+def part_of_capsule(child: ChildEntry) -> Conflict:
+    """The refusal of what can only be done to a capsule as a whole."""
+    return Conflict(
+        f"Container {child.uuid} is part of capsule {child.capsule_uuid} and lives as long as that does; delete or replace the capsule."
+    )
 
 
 def not_found(ident: str) -> NotFound:

@@ -141,7 +141,7 @@ class LiveService:
         await self._view.trusted()
         grant = await self._grants.redeem(token, container_uuid=container_uuid, exec_id=exec_id)
         await self._view.fresh()
-        entry = self._view.container(grant.container_uuid)
+        entry = self._view.seen_by_people(grant.container_uuid)
         if entry is None or entry.project_id != grant.project_id or entry.node != grant.node:
             raise Denied("The container of this console link is gone or was moved; ask for a new link.")
         node = self._directory.live(grant.node)

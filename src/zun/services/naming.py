@@ -3,6 +3,7 @@
 
 import random
 
+from zun.model.children import RecordKind
 from zun.model.errors import Conflict
 from zun.services.options import ContainerOptions
 from zun.store import keys
@@ -35,6 +36,7 @@ _GREEK = [
 ]
 _HIGHEST = 24
 _WHOLE_CLOUD = "*"
+_LONGEST_PART = 200
 
 
 def random_name(rng: random.Random) -> str:
@@ -52,6 +54,16 @@ def claimed_names(options: ContainerOptions, project_id: str, name: str) -> list
     return []
 
 
-def name_taken(name: str) -> Conflict:
+def capsule_names(options: ContainerOptions, project_id: str, name: str) -> list[str]:
+    """The same for a capsule: a capsule and a container may have the same name, and a capsule may have none."""
+    return claimed_names(options, project_id, f"{RecordKind.CAPSULE.value}/{name}") if name else []
+
+
+def child_name(capsule: str, number: int) -> str:
+    """What a container of a capsule is called; `capsule` is the capsule's name or uuid, `number` counts from 0."""
+    return f"capsule-{capsule[:_LONGEST_PART]}-{_GREEK[number % len(_GREEK)]}-{number + 1}"
+
+
+def name_taken(name: str, what: str = "container") -> Conflict:
     """The refusal of a name that somebody has."""
-    return Conflict(f"There is already a container named {name}; choose another name.", code="container-already-exists")
+    return Conflict(f"There is already a {what} named {name}; choose another name.", code="container-already-exists")

@@ -24,6 +24,7 @@ _CAPABILITIES: dict[Capability, str] = {
     Capability.HEALTH: "health checks ('healthcheck')",
     Capability.NETWORKS: "a choice of networks ('nets')",
     Capability.DISK_QUOTA: "a limit of disk space ('disk')",
+    Capability.CAPSULES: "capsules",
 }
 
 
@@ -35,7 +36,18 @@ def known_nodes(view: View) -> list[NodeInfo]:
 def check(spec: ContainerSpec, view: View) -> None:
     """Raises `Unsupported` for what no node can do. (Networks are the business of `own_networks`.)"""
     check_services(spec)
-    needed = _needed(spec)
+    _check(_needed(spec), spec, view)
+
+
+def check_capsule(spec: ContainerSpec, children: Iterable[ContainerSpec], view: View) -> None:
+    """The same for a capsule and its containers."""
+    needed = _needed(spec) | {Capability.CAPSULES}
+    for child in children:
+        needed |= _needed(child)
+    _check(needed, spec, view)
+
+
+def _check(needed: set[Capability], spec: ContainerSpec, view: View) -> None:
     if not needed and spec.runtime is None:
         return
     nodes = known_nodes(view)
@@ -43,7 +55,7 @@ def check(spec: ContainerSpec, view: View) -> None:
         return
     for capability in sorted(needed):
         if not any(_offers(node, capability) for node in nodes):
-            raise Unsupported(f"No host here offers {_CAPABILITIES[capability]}; create the container without it.")
+            raise Unsupported(f"No host here offers {_CAPABILITIES[capability]}; do without.")
     if spec.runtime is not None and not any(spec.runtime in node.runtimes for node in nodes):
         runtimes = sorted({runtime for node in nodes for runtime in node.runtimes})
         raise Unsupported(f"No host here offers the runtime '{spec.runtime}'; there are: {', '.join(runtimes)}.")

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, suppress
 
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
+from zun.model.children import RecordKind
 from zun.model.errors import Internal, Timeout, Unavailable
 from zun.model.networks import NetworkRecord
 from zun.model.records import Limits, Usage
@@ -22,7 +23,7 @@ from zun.store import keys
 from zun.store.codec import decode
 from zun.store.freshness import AWAY_SECONDS, PROBE_PAUSE_SECONDS, UNASKED_SECONDS, SharedRevision
 from zun.store.interface import Compacted, Event, Store, WatchBatch
-from zun.store.view_entries import ContainerEntry, HeldNetwork, ImageEntry, NodeEntry
+from zun.store.view_entries import ChildEntry, ContainerEntry, HeldNetwork, ImageEntry, NodeEntry
 from zun.store.view_expect import Expectation, Expectations
 from zun.store.view_feed import Change, Feed, Subscription
 from zun.store.view_index import Counts
@@ -105,8 +106,20 @@ class View:
             raise Unavailable(AWAY)
 
     def container(self, uuid: str) -> ContainerEntry | None:
-        """The container with this uuid."""
+        """The container or capsule with this uuid."""
         return self._state.containers.get(uuid)
+
+    def child(self, uuid: str) -> ChildEntry | None:
+        """The container of a capsule with this uuid, as it is now. Raises `Internal` when the capsule's wish is damaged."""
+        capsule = self._state.containers.index.capsule_of(uuid)
+        return ChildEntry(capsule, uuid) if capsule is not None else None
+
+    def seen_by_people(self, uuid: str) -> ContainerEntry | None:
+        """What people call a container: one that stands alone, or one of a capsule."""
+        entry = self._state.containers.get(uuid)
+        if entry is None:
+            return self.child(uuid)
+        return entry if entry.kind is RecordKind.CONTAINER else None
 
     def containers(
         self,
@@ -116,7 +129,7 @@ class View:
         name: str | None = None,
         status: Status | None = None,
     ) -> Iterable[ContainerEntry]:
-        """The containers that match all that is given, oldest first. Do not keep the answer over an await."""
+        """The containers and capsules that match all that is given, oldest first. Do not keep the answer over an await."""
         index = self._state.containers.index
         if name is not None:
             found: Iterable[ContainerEntry] = index.named(name)
@@ -124,8 +137,10 @@ class View:
             found = index.on_node(node)
         elif status is not None:
             found = index.with_status(status, self.derive)
+        elif project_id is not None:
+            found = [*index.of_kind(RecordKind.CONTAINER, project_id), *index.of_kind(RecordKind.CAPSULE, project_id)]
         else:
-            return self.by_age(project_id)
+            return index.everything()
         return [
             entry
             for entry in found
@@ -136,8 +151,11 @@ class View:
 
     def by_age(self, project_id: str | None) -> list[ContainerEntry]:
         """A project's containers (None: all), oldest first. The list is shared: do not change it, do not keep it over an await."""
-        index = self._state.containers.index
-        return index.all.oldest_first() if project_id is None else index.of_project(project_id)
+        return self._state.containers.index.of_kind(RecordKind.CONTAINER, project_id)
+
+    def capsules(self, project_id: str | None) -> list[ContainerEntry]:
+        """The same of capsules."""
+        return self._state.containers.index.of_kind(RecordKind.CAPSULE, project_id)
 
     def derive(self, entry: ContainerEntry) -> Derived:
         """The container's status, task and reason, with its node's liveness; remembered until one of them changes."""

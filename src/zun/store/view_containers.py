@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterator
 
+from zun.model.children import RecordKind
 from zun.model.records import Observation
 from zun.model.status import AWAY, Away, Derived, derive_status
 from zun.store import keys
@@ -126,13 +127,13 @@ class Containers:
         """What is shown of a container may differ now."""
         entry.derived = None
         self.index.touched(entry)
-        return [Change("container", entry.uuid, entry.project_id, at)]
+        return [Change("container", entry.uuid, entry.project_id, at, capsule=_is_capsule(entry))]
 
     def _unwish(self, entry: ContainerEntry, at: int) -> list[Change]:
         self.index.remove(entry)
         entry.wish_raw, entry.wish_revision, entry.derived = ABSENT, 0, None
         self._keep_while_placed(entry)
-        return [Change("container", entry.uuid, entry.project_id, at, deleted=True)]
+        return [Change("container", entry.uuid, entry.project_id, at, deleted=True, capsule=_is_capsule(entry))]
 
     def _keep_while_placed(self, entry: ContainerEntry) -> None:
         """Without wish and place nothing but a stray observation is left."""
@@ -142,3 +143,7 @@ class Containers:
         self._entries.pop(entry.uuid, None)
         if entry.seen_revision:
             self._strays.put(keys.observation(entry.node, entry.uuid), (entry.seen_raw, entry.seen_revision))
+
+
+def _is_capsule(entry: ContainerEntry) -> bool:
+    return entry.kind is RecordKind.CAPSULE

@@ -8,6 +8,9 @@ import sys
 
 import msgspec
 
+from zun.model.capsule import child_of, child_record, child_seen
+from zun.model.children import RecordKind
+from zun.model.errors import Internal
 from zun.model.networks import NetworkRecord
 from zun.model.records import (
     ContainerRecord,
@@ -31,10 +34,16 @@ class _IndexedSpec(msgspec.Struct):
     name: str = ""
 
 
+class _IndexedChild(msgspec.Struct):
+    uuid: str
+
+
 class _IndexedWish(msgspec.Struct):
     project_id: str
     created_at: float
     spec: _IndexedSpec
+    kind: RecordKind = RecordKind.CONTAINER
+    children: list[_IndexedChild] = []
 
 
 class _IndexedPlace(msgspec.Struct):
@@ -48,11 +57,16 @@ class _IndexedImage(msgspec.Struct):
 
 
 class ContainerEntry:
-    """One container: its three records as bytes, with the revision at which each was last written (0: absent)."""
+    """One container, or one capsule: its three records as bytes, with the revision at which each was last written (0: absent).
+
+    `children` are the uuids of a capsule's containers.
+    """
 
     __slots__ = (
+        "children",
         "created_at",
         "derived",
+        "kind",
         "name",
         "node",
         "place_raw",
@@ -71,6 +85,8 @@ class ContainerEntry:
         self.name = ""
         self.node = ""
         self.created_at = 0.0
+        self.kind = RecordKind.CONTAINER
+        self.children: tuple[str, ...] = ()
         self.wish_raw = self.place_raw = self.seen_raw = ABSENT
         self.wish_revision = self.place_revision = self.seen_revision = 0
         self.derived: Derived | None = None
@@ -109,6 +125,8 @@ class ContainerEntry:
         self.project_id = sys.intern(indexed.project_id)
         self.name = indexed.spec.name
         self.created_at = indexed.created_at
+        self.kind = indexed.kind
+        self.children = tuple(child.uuid for child in indexed.children)
 
     def set_place(self, raw: bytes, revision: int) -> None:
         """Take in a place (absent: empty bytes and 0). Raises `Internal`, and changes nothing, when it is damaged."""
@@ -118,6 +136,35 @@ class ContainerEntry:
     def set_seen(self, raw: bytes, revision: int) -> None:
         """Take in an observation of its node (absent: empty bytes and 0)."""
         self.seen_raw, self.seen_revision = raw, revision
+
+
+class ChildEntry(ContainerEntry):
+    """One container of a capsule, made from the capsule's entry when somebody asks for it: it has no records of its own."""
+
+    __slots__ = ("capsule_uuid",)
+
+    def __init__(self, capsule: ContainerEntry, uuid: str) -> None:
+        """Raises `Internal` when the capsule's wish is damaged."""
+        super().__init__(uuid)
+        self.capsule_uuid = capsule.uuid
+        self.project_id, self.node, self.created_at = capsule.project_id, capsule.node, capsule.created_at
+        self.wish_raw, self.wish_revision = capsule.wish_raw, capsule.wish_revision
+        self.place_raw, self.place_revision = capsule.place_raw, capsule.place_revision
+        self.seen_raw, self.seen_revision = capsule.seen_raw, capsule.seen_revision
+        self.kind = RecordKind.CHILD
+        self.name = self.record().spec.name
+
+    def record(self) -> ContainerRecord:
+        """What is wished of it, as if it stood alone."""
+        record = super().record()
+        child = child_of(record, self.uuid)
+        if child is None:
+            raise Internal(f"Capsule {self.capsule_uuid} has no container {self.uuid} any more; ask again.")
+        return child_record(record, child)
+
+    def seen(self) -> Observation | None:
+        """What its node sees of it."""
+        return child_seen(super().seen(), self.uuid)
 
 
 class NodeEntry:

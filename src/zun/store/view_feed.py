@@ -19,7 +19,7 @@ class Change(msgspec.Struct, frozen=True):
     """Something changed. `kind` is container, node, network, image, quota, registry, limit, reset or other.
 
     `id` is the uuid, node, network's name, project or (other) the key. `deleted` tells of the thing, not of one of its records: a container is
-    deleted when its wish is. `reset`: changes were missed; look at everything as it is at `revision` or later.
+    deleted when its wish is. A `capsule` is of the kind container, too. `reset`: changes were missed; look at everything as it is at `revision` or later.
     """
 
     kind: str
@@ -27,6 +27,7 @@ class Change(msgspec.Struct, frozen=True):
     project_id: str | None
     revision: int
     deleted: bool = False
+    capsule: bool = False
 
 
 class Feed:

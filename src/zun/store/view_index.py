@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The view's indexes of containers: all, by project, by node, by name, by status; each gives the oldest first."""
+"""The view's indexes of containers and capsules: all, by project, by node, by name, by status; each gives the oldest first.
+
+The two never stand in one list for people; by node and by status they do, for those who run them.
+"""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
@@ -7,6 +10,7 @@ from operator import attrgetter
 
 import msgspec
 
+from zun.model.children import RecordKind
 from zun.model.states import Status
 from zun.model.status import Derived
 from zun.store.view_entries import ContainerEntry
@@ -58,19 +62,21 @@ class Ordered:
 
 
 class Index:
-    """Containers by everything that a request may ask for."""
+    """Containers by everything that a request may ask for; capsules beside them."""
 
     def __init__(self) -> None:
-        self.all = Ordered()
-        self._by_project: dict[str, Ordered] = {}
+        self._of_kind = {RecordKind.CONTAINER: Ordered(), RecordKind.CAPSULE: Ordered()}
+        self._by_project: dict[tuple[RecordKind, str], Ordered] = {}
+        self._capsules_of: dict[str, ContainerEntry] = {}
         self._by_node: dict[str, dict[str, ContainerEntry]] = {}
         self._by_name = ByName()
         self._statuses = StatusIndex()
 
     def add(self, entry: ContainerEntry) -> None:
         """Take in a container under its present project, node and name."""
-        self.all.add(entry)
-        self._by_project.setdefault(entry.project_id, Ordered()).add(entry)
+        self._of_kind[entry.kind].add(entry)
+        self._by_project.setdefault((entry.kind, entry.project_id), Ordered()).add(entry)
+        self._capsules_of.update(dict.fromkeys(entry.children, entry))
         if entry.node:
             self._by_node.setdefault(entry.node, {})[entry.uuid] = entry
         self._by_name.add(entry)
@@ -78,11 +84,14 @@ class Index:
 
     def remove(self, entry: ContainerEntry) -> None:
         """Forget a container; call it before its project, node or name changes."""
-        self.all.remove(entry)
-        if (project := self._by_project.get(entry.project_id)) is not None:
+        self._of_kind[entry.kind].remove(entry)
+        if (project := self._by_project.get((entry.kind, entry.project_id))) is not None:
             project.remove(entry)
             if not project:
-                del self._by_project[entry.project_id]
+                del self._by_project[entry.kind, entry.project_id]
+        for child in entry.children:
+            if self._capsules_of.get(child) is entry:
+                del self._capsules_of[child]
         self._leave_node(entry.uuid, entry.node)
         self._by_name.remove(entry.uuid, entry.name)
         self._statuses.forget(entry)
@@ -102,10 +111,20 @@ class Index:
         """Its status may have changed."""
         self._statuses.touch(entry)
 
-    def of_project(self, project_id: str) -> list[ContainerEntry]:
-        """A project's containers, oldest first."""
-        project = self._by_project.get(project_id)
+    def everything(self) -> list[ContainerEntry]:
+        """All containers, then all capsules."""
+        return [entry for ordered in self._of_kind.values() for entry in ordered.oldest_first()]
+
+    def of_kind(self, kind: RecordKind, project_id: str | None) -> list[ContainerEntry]:
+        """A project's (None: everybody's) of one kind, oldest first. The list is shared: do not change it, do not keep it over an await."""
+        if project_id is None:
+            return self._of_kind[kind].oldest_first()
+        project = self._by_project.get((kind, project_id))
         return project.oldest_first() if project is not None else []
+
+    def capsule_of(self, child_uuid: str) -> ContainerEntry | None:
+        """The capsule that has this container."""
+        return self._capsules_of.get(child_uuid)
 
     def on_node(self, node: str) -> Iterable[ContainerEntry]:
         """The containers placed on a node, oldest first."""
@@ -121,11 +140,11 @@ class Index:
 
     def with_status(self, status: Status, derive: Derive) -> list[ContainerEntry]:
         """The containers in a status, oldest first."""
-        return sorted(self._statuses.get(status, self.all.oldest_first, derive), key=_AGE)
+        return sorted(self._statuses.get(status, self.everything, derive), key=_AGE)
 
     def counts(self, derive: Derive) -> "Counts":
         """How many containers are in each status."""
-        return self._statuses.counts(self.all.oldest_first, derive)
+        return self._statuses.counts(self.everything, derive)
 
     def _leave_node(self, uuid: str, node: str) -> None:
         if (there := self._by_node.get(node)) is not None:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from zun.agent.healing import VANISHED
 from zun.agent.memory import ALIVE, Memory
 from zun.agent.observing import take_in
+from zun.agent.request import container_request
 from zun.agent.tools import Tools
 from zun.base.clock import Clock
-from zun.drivers.runtime.types import Credentials, PullProgress, Seen
+from zun.drivers.runtime.types import ContainerRequest, Credentials, PullProgress, Seen
 from zun.model.container import ContainerSpec
 from zun.model.errors import NotFound, ZunError
 from zun.model.records import ActionEvent, Inbox, Intent, SeenState
@@ -89,6 +90,10 @@ class Job:
     def guard_seconds(self) -> float | None:
         """The delay after which it may be placed elsewhere, when the node guards it."""
         return self.wanted.heal_delay_seconds if self.memory.guarded else None
+
+    def request(self, file_paths: dict[int, str]) -> ContainerRequest:
+        """What the engine is asked to make; `file_paths` are those of the injected files. Raises `Invalid`."""
+        return container_request(self.wanted, self.memory, file_paths, self.tools.engine.shared_cpus)
 
     async def look(self) -> None:
         """See how it is."""

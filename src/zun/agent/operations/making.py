@@ -2,7 +2,7 @@
 """Making a container's object: image, files, object. Create, rebuild, healing and a start without object share it."""
 
 from zun.agent.operations.job import Job
-from zun.agent.request import container_request, image_of
+from zun.agent.request import image_of
 from zun.drivers.runtime.types import ImageInfo
 from zun.model.records import ImageSource, SeenState
 
@@ -31,9 +31,7 @@ async def make(job: Job, *, with_image: bool = True) -> None:
         files = job.wanted.files
         paths = await job.tools.files.place(job.uuid, await job.blobs(), files) if files else {}
         await job.tools.plugs.prepare(job.wanted)
-        handle = await job.tools.engine.create(
-            container_request(job.wanted, job.memory, paths, job.tools.engine.shared_cpus)
-        )
+        handle = await job.tools.engine.create(job.request(paths))
     observation = job.memory.observation
     observation.runtime_id = handle
     observation.state, observation.reason = SeenState.CREATED, ""

@@ -12,6 +12,7 @@ from zun.api.exchange import Keep
 from zun.api.rendering import ContainerViewer
 from zun.api.requests import Call
 from zun.base.ids import canonical_uuid
+from zun.model.children import RecordKind
 from zun.model.creation import parse_create, parse_update
 from zun.model.errors import NotFound
 from zun.model.fields import Bounds, Field, Since, Unknown
@@ -124,7 +125,11 @@ class ContainerHandlers:
         if marker is None:
             return None
         entry = self._view.container(canonical_uuid(marker) or "")
-        if entry is None or not (all_projects or entry.project_id == call.caller.project_id):
+        if (
+            entry is None
+            or entry.kind is not RecordKind.CONTAINER
+            or not (all_projects or entry.project_id == call.caller.project_id)
+        ):
             raise NotFound(
                 f"The marker {marker} is no container of this list; begin again.", code="container-not-found"
             )
@@ -142,7 +147,7 @@ class ContainerHandlers:
         view, policy = self._view, self._policy
 
         def current() -> object:
-            entry = view.container(uuid)
+            entry = view.seen_by_people(uuid)
             return view.visible_revision(entry) if entry is not None else 0, policy.generation
 
         call.exchange.keep = Keep(current, current(), until)

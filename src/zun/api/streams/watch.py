@@ -55,6 +55,7 @@ class _Scope(msgspec.Struct, frozen=True):
         """Whether a change is one of it."""
         return (
             change.kind == "container"
+            and not change.capsule
             and (self.project_id is None or change.project_id == self.project_id)
             and (self.container is None or change.id == self.container)
         )

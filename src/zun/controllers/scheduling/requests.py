@@ -8,6 +8,7 @@ import msgspec
 
 from zun.drivers.runtime.types import Capability
 from zun.model.attachments import Attachment, Port
+from zun.model.children import RecordKind
 from zun.model.container import ContainerSpec, NetRequest
 from zun.model.records import Claim, ContainerRecord, Place
 from zun.model.resources import DEDICATED, millicpus
@@ -21,7 +22,7 @@ _LOCAL = f"{LOCAL_DOMAIN}/"
 
 class Request(msgspec.Struct, frozen=True):
     """One container's demands. `dedicated` is a number of whole cpus (0: it shares); `secrets` tells that files or a login
-    must be sealed for the node; `local_image` is an image that only lies on the node where it was committed; `leaves` is the node it must not
+    must be sealed for the node; `local_images` only lie on the node where they were committed; `leaves` is the node it must not
     be placed on since it leaves that. `exposed` are the only ports that are open on networks of the service (None: all). `kept` are interfaces that it has already, with addresses on networks of the control plane; None: it has none such."""
 
     uuid: str
@@ -36,7 +37,7 @@ class Request(msgspec.Struct, frozen=True):
     capabilities: frozenset[str] = frozenset()
     nets: tuple[NetRequest, ...] = ()
     secrets: bool = False
-    local_image: str | None = None
+    local_images: tuple[str, ...] = ()
     leaves: str | None = None
     project_id: str = ""
     exposed: tuple[Port, ...] | None = None
@@ -62,6 +63,7 @@ def request_of(
     """What the wish asks for; `networks` are those it is on when they are not the wish's, `place` is where it was."""
     spec = record.spec
     source = record.image_source
+    sources = [source] if source is not None else [child.image_source for child in record.children]
     return Request(
         uuid=record.uuid,
         millicpus=millicpus(spec.cpu),
@@ -74,10 +76,10 @@ def request_of(
         labels=tuple(
             (key.removeprefix(LABEL_HINT), value) for key, value in spec.hints.items() if key.startswith(LABEL_HINT)
         ),
-        capabilities=_capabilities(spec),
+        capabilities=_capabilities_of(record),
         nets=tuple(spec.nets if networks is None else networks),
         secrets=record.files > 0 or (source is not None and source.credentials),
-        local_image=source.reference if source is not None and source.reference.startswith(_LOCAL) else None,
+        local_images=tuple(one.reference for one in sources if one.reference.startswith(_LOCAL)),
         leaves=leaves,
         project_id=record.project_id,
         exposed=exposed_of(spec),
@@ -102,6 +104,13 @@ def _kept(place: Place | None) -> tuple[Attachment, ...] | None:
 def dedicated_cpus(cpu: float) -> int:
     """How many whole cpus a dedicated container gets."""
     return max(1, math.ceil(millicpus(cpu) / 1000))
+
+
+def _capabilities_of(record: ContainerRecord) -> frozenset[str]:
+    needed = _capabilities(record.spec)
+    if record.kind is RecordKind.CAPSULE:
+        needed = needed.union({Capability.CAPSULES.value}, *(_capabilities(child.spec) for child in record.children))
+    return needed
 
 
 def _capabilities(spec: ContainerSpec) -> frozenset[str]:

@@ -22,6 +22,8 @@ from zun.drivers.runtime.types import (
     PathStat,
     PullProgress,
     RuntimeEvent,
+    SandboxRequest,
+    SandboxSeen,
     Seen,
     Stats,
     Top,
@@ -40,7 +42,7 @@ class Containers(Protocol):
         """One container now. Raises `NotFound`."""
 
     async def list(self) -> list[Seen]:
-        """All containers of this owner, of every generation, running or not."""
+        """All containers of this owner, of every generation, running or not; those of capsules, too."""
 
     def events(self) -> AbstractAsyncContextManager[AsyncIterator[RuntimeEvent]]:
         """What happens from now on to this owner's containers. Raises `Unavailable` when the stream breaks."""
@@ -69,6 +71,25 @@ class Containers(Protocol):
 
     async def remove(self, handle: str) -> None:
         """Remove it with its anonymous volumes, killing it when it runs; absent is no error."""
+
+
+class Pods(Protocol):
+    """Sandboxes, which the containers of a capsule join. An engine without them lacks the capability `CAPSULES`."""
+
+    async def create_sandbox(self, request: SandboxRequest) -> str:
+        """Make it with its networks, ready; returns its handle. Making the same uuid and generation again returns the handle it has.
+
+        Raises `Conflict` when the one it has is not ready: remove that first. Raises `NotFound` for a network, `Conflict` for an address.
+        """
+
+    async def inspect_sandbox(self, handle: str) -> SandboxSeen:
+        """One sandbox now. Raises `NotFound`."""
+
+    async def list_sandboxes(self) -> list[SandboxSeen]:
+        """All sandboxes of this owner, of every generation, ready or not."""
+
+    async def remove_sandbox(self, handle: str) -> None:
+        """Remove it with all containers in it, killing what runs; absent is no error."""
 
 
 class Images(Protocol):
@@ -169,6 +190,10 @@ class Runtime(Protocol):
     @property
     def containers(self) -> Containers:
         """Life of containers."""
+
+    @property
+    def pods(self) -> Pods | None:
+        """Sandboxes; None for an engine that has none."""
 
     @property
     def images(self) -> Images:

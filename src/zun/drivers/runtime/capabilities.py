@@ -28,6 +28,7 @@ _MEANING = {
     Capability.PRIVILEGED: "privileged containers, where the policy lets somebody have them",
     Capability.VOLUMES: "named volumes",
     Capability.CPUSET: "cpus of one's own (`cpu_policy: dedicated`)",
+    Capability.CAPSULES: "groups of containers that share an address (`capsule`)",
     Capability.CHANGE_IMAGE: "another image for a container that is there (`rebuild`)",
 }
 

@@ -7,8 +7,11 @@ The tests share an engine with others: they look only at what they made themselv
 
 from zun.drivers.runtime.contract_images import ImageContract, NetworkContract
 from zun.drivers.runtime.contract_life import CreateContract, LackContract, LifeContract
+from zun.drivers.runtime.contract_pods import PodContract
 from zun.drivers.runtime.contract_streams import StreamContract
 
 
-class RuntimeContract(CreateContract, LifeContract, LackContract, StreamContract, ImageContract, NetworkContract):
+class RuntimeContract(
+    CreateContract, LifeContract, LackContract, StreamContract, ImageContract, NetworkContract, PodContract
+):
     """The whole contract."""

@@ -147,6 +147,15 @@ class CreateContract:
         handle = await run(harness, files=(FileMount(path, "/etc/injected/key"),))
         assert await execute(harness, handle, ["cat", "/etc/injected/key"]) == (b"secret\x00\xff", b"", 0)
 
+    async def test_a_volume_that_is_mounted_read_only_is_not_written(self, harness: RuntimeHarness) -> None:
+        volume = harness.volume()
+        writer = await run(harness, volumes=(VolumeMount(volume, "/data"),))
+        assert (await execute(harness, writer, ["sh", "-c", "echo kept > /data/file"]))[2] == 0
+        reader = await run(harness, volumes=(VolumeMount(volume, "/data", read_only=True),))
+        assert (await execute(harness, reader, ["cat", "/data/file"]))[0] == b"kept\n"
+        assert (await execute(harness, reader, ["sh", "-c", "echo lost > /data/file"]))[2] != 0
+        assert (await execute(harness, writer, ["cat", "/data/file"]))[0] == b"kept\n"
+
     async def test_a_named_volume_outlives_its_container(self, harness: RuntimeHarness) -> None:
         volumes = (VolumeMount(harness.volume(), "/data"),)
         first = await run(harness, volumes=volumes)

@@ -24,6 +24,7 @@ class Capability(StrEnum):
     VOLUMES = "volumes"  # named local volumes
     CPUSET = "cpuset"
     CHANGE_IMAGE = "rebuild"
+    CAPSULES = "capsules"
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -92,6 +93,7 @@ class VolumeMount(msgspec.Struct, frozen=True):
 
     name: str
     destination: str
+    read_only: bool = False
 
 
 class FileMount(msgspec.Struct, frozen=True):
@@ -108,6 +110,8 @@ class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
     `stdin_once`: the input of an interactive one ends with the first session, as `cat | program` needs it; else it stays open.
     The first network is the primary one; none at all means the engine's default, unless it is `unplugged`: then somebody else plugs it in,
     and the engine gives it nothing but loopback. `addresses` are what its own name stands for then.
+    With `sandbox` (a handle) it joins that one's network
+    instead, has its host name, and asks for no networks and ports; `capsule` is then the uuid of the capsule it belongs to.
     """
 
     uuid: str
@@ -136,13 +140,39 @@ class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...] = ()
     volumes: tuple[VolumeMount, ...] = ()
     files: tuple[FileMount, ...] = ()
+    sandbox: str = ""
+    capsule: str = ""
+
+
+class SandboxRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A sandbox to be made: what the containers of a capsule share. The first network is the primary one; none means the engine's default."""
+
+    uuid: str
+    generation: int
+    project_id: str
+    hostname: str | None = None
+    runtime: str | None = None
+    exposed_ports: list[str] = []
+    networks: tuple[NetworkRequest, ...] = ()
+
+
+class SandboxSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A sandbox as the engine shows it; `uuid` is its capsule's. One that is not `ready` never becomes so: it is removed, and another made."""
+
+    handle: str
+    uuid: str
+    generation: int
+    ready: bool
+    created_at: float | None = None
+    error: str = ""
+    addresses: tuple[Address, ...] = ()
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """A container as the engine shows it. `handle` is the engine's id. Times are seconds since the epoch.
 
     `state` is one of created, running, paused, exited, dead, unknown. `health` is starting, healthy, unhealthy or None. `pid` is that of its
-    first process as the machine counts; 0 when none runs, and from an engine without processes.
+    first process as the machine counts; 0 when none runs, and from an engine without processes. `capsule` is the uuid of the capsule it belongs to.
     """
 
     handle: str
@@ -160,6 +190,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     ports: tuple[int, ...] = ()
     image_id: str = ""
     pid: int = 0
+    capsule: str = ""
 
 
 class RuntimeEventKind(StrEnum):
@@ -176,12 +207,13 @@ class RuntimeEventKind(StrEnum):
 
 
 class RuntimeEvent(msgspec.Struct, frozen=True):
-    """Something happened; look at the container to learn what is true now."""
+    """Something happened; look at the container to learn what is true now. Of a capsule's container, or its sandbox, `capsule` is the capsule."""
 
     kind: RuntimeEventKind
     handle: str
     uuid: str
     at: float
+    capsule: str = ""
 
 
 class Channel(StrEnum):

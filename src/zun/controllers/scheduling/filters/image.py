@@ -13,12 +13,12 @@ class ImageFilter:
     words = "does not have the committed image"
 
     def applies(self, request: Request) -> bool:
-        """When the image comes from a commit."""
-        return request.local_image is not None
+        """When an image comes from a commit."""
+        return bool(request.local_images)
 
     def check(self, request: Request, node: NodeState, cluster: Cluster) -> bool:
         """Whether the node passes."""
-        return request.local_image is not None and cluster.has_image(request.local_image, node.facts.name)
+        return all(cluster.has_image(image, node.facts.name) for image in request.local_images)
 
     def explain(self, _request: Request, _refused: Sequence[NodeState]) -> str:
         """The reason."""

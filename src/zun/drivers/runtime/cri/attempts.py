@@ -27,6 +27,7 @@ class Owned(NamedTuple):
     which: Identity
     sandbox_id: str
     replaced: bool = False  # another attempt has taken its place
+    capsule: str = ""  # of which it is a container, or the sandbox: then `which` has no uuid
 
 
 class Attempts:
@@ -57,6 +58,12 @@ class Attempts:
                 self.know(container, which)
                 found.setdefault(which, []).append(container)
         return found
+
+    async def of_capsule(self, which: Identity) -> set[Identity]:
+        """The containers of one capsule."""
+        found = await self._list(labels.member_selector(self._owner, which))
+        known = (labels.identity(container.labels, self._owner) for container in found)
+        return {one for one in known if one is not None}
 
     async def status(self, container_id: str) -> cri.ContainerStatus:
         """One attempt now. Raises `NotFound`."""
@@ -101,7 +108,7 @@ class Attempts:
 
     def replace(self, which: Identity, container: cri.Container) -> None:
         """Another attempt has taken its place: its removal is not the container's."""
-        self._remember(container.id, Owned(which, container.pod_sandbox_id, replaced=True))
+        self._remember(container.id, Owned(which, container.pod_sandbox_id, replaced=True, capsule=_capsule(container)))
 
     def is_replaced(self, container_id: str) -> bool:
         """Whether another attempt has taken its place."""
@@ -114,7 +121,7 @@ class Attempts:
 
     def know(self, container: cri.Container, which: Identity) -> None:
         """Remember whose attempt it is, also for when it is gone."""
-        self._remember(container.id, Owned(which, container.pod_sandbox_id))
+        self._remember(container.id, Owned(which, container.pod_sandbox_id, capsule=_capsule(container)))
 
     async def whose(self, container_id: str) -> Identity | None:
         """Whose attempt it is; None for what is not ours."""
@@ -123,12 +130,31 @@ class Attempts:
         owned = self._owners[container_id]
         return owned.which if owned is not None else None
 
+    async def is_sandbox_ready(self, sandbox_id: str) -> bool:
+        """Whether a sandbox holds, as far as the CRI knows."""
+        request = cri.ListPodSandboxRequest(filter=cri.PodSandboxFilter(id=sandbox_id))
+        found = (await self._calls.list_sandboxes(request, "list the sandboxes")).items
+        return any(one.state == cri.SANDBOX_READY for one in found)
+
+    def capsule_of(self, container_id: str) -> str:
+        """The capsule that it is of, as far as `whose` has found out; "" for a container that stands alone."""
+        owned = self._owners.get(container_id)
+        return owned.capsule if owned is not None else ""
+
     async def _find_owner(self, container_id: str) -> Owned | None:
         request = cri.ListContainersRequest(filter=cri.ContainerFilter(id=container_id))
         for found in (await self._calls.list_containers(request, "list the containers")).containers:
             which = labels.identity(found.labels, self._owner)
-            return Owned(which, found.pod_sandbox_id) if which is not None else None
-        return None  # a sandbox, or gone before anybody asked
+            return Owned(which, found.pod_sandbox_id, capsule=_capsule(found)) if which is not None else None
+        return await self._find_sandbox(container_id)
+
+    async def _find_sandbox(self, sandbox_id: str) -> Owned | None:
+        request = cri.ListPodSandboxRequest(filter=cri.PodSandboxFilter(id=sandbox_id))
+        for found in (await self._calls.list_sandboxes(request, "list the sandboxes")).items:
+            which = labels.capsule(found.labels, self._owner)
+            if which is not None:
+                return Owned(Identity("", which.generation), sandbox_id, capsule=which.uuid)
+        return None  # a container's own sandbox, or gone before anybody asked
 
     def _remember(self, container_id: str, owned: Owned | None) -> None:
         self._owners[container_id] = owned
@@ -138,6 +164,10 @@ class Attempts:
     async def _list(self, selector: dict[str, str]) -> list[cri.Container]:
         request = cri.ListContainersRequest(filter=cri.ContainerFilter(label_selector=selector))
         return list((await self._calls.list_containers(request, "list the containers")).containers)
+
+
+def _capsule(container: cri.Container) -> str:
+    return container.labels.get(labels.CAPSULE, "")
 
 
 def has_begun(attempt: cri.Container) -> bool:

@@ -14,6 +14,7 @@ from contextlib import AbstractAsyncContextManager
 import msgspec
 
 from zun.base.clock import Clock
+from zun.base.side_by_side import side_by_side
 from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri import labels, seen
@@ -90,20 +91,17 @@ class CriContainers:
 
     async def list(self) -> list[Seen]:
         """All of this owner's."""
-        gate = asyncio.Semaphore(_LOOKS_AT_ONCE)
+        attempts = await self._attempts.all()
 
-        async def look(which: Identity, attempts: list[cri.Container]) -> Seen | None:
-            async with gate:
-                try:
-                    self._attempts.show(which, shown_of(attempts))
-                    return await self._look(which)
-                except NotFound:
-                    return None  # removed since it was listed
+        async def look(which: Identity) -> Seen | None:
+            try:
+                self._attempts.show(which, shown_of(attempts[which]))
+                return await self._look(which)
+            except NotFound:
+                return None  # removed since it was listed
 
-        found = await self._attempts.all()
-        async with asyncio.TaskGroup() as group:
-            looks = [group.create_task(look(which, attempts)) for which, attempts in found.items()]
-        return [one for task in looks if (one := task.result()) is not None]
+        found = await side_by_side(attempts, look, at_once=_LOOKS_AT_ONCE)
+        return [one for one in found if one is not None]
 
     def events(self) -> AbstractAsyncContextManager[AsyncIterator[RuntimeEvent]]:
         """What happens from now on."""
@@ -229,14 +227,18 @@ class CriContainers:
         self._places.remember(which.handle, record)
         for volume in self._making.volumes(which, record).values():
             self._places.make_volume(volume)
-        sandbox_id = await self._making.sandbox(which, record, attempt)
+        shared = record.request.sandbox
+        sandbox_id = await (
+            self._making.joined(which, record) if shared else self._making.sandbox(which, record, attempt)
+        )
         try:
             made = await self._making.container(
                 which, record, sandbox_id=sandbox_id, sandbox_attempt=attempt, attempt=0, ran=False
             )
             await self._archives.fill_volumes(made.id, self._making.volumes(which, record))
         except ZunError:
-            await self._sandboxes.discard(sandbox_id)
+            if not shared:
+                await self._sandboxes.discard(sandbox_id)
             raise
         self._attempts.show(which, made)
 
@@ -246,7 +248,9 @@ class CriContainers:
         status, sandbox = await self._attempts.status(old.id), await self._sandbox_of(old)
         if status.state == cri.CONTAINER_UNKNOWN:  # a process of it may be there
             await self._calls.stop(cri.StopContainerRequest(container_id=old.id), "stop the container")
-        if sandbox is not None:
+        if record.request.sandbox:
+            sandbox_id, sandbox_attempt = await self._making.joined(which, record), 0
+        elif sandbox is not None:
             sandbox_id, sandbox_attempt = sandbox.id, sandbox.metadata.attempt
         else:
             sandbox_attempt = 1 + max((one.metadata.attempt for one in await self._sandboxes.list(which)), default=-1)
@@ -333,7 +337,7 @@ class CriContainers:
     async def _remove_attempt(self, old: cri.Container, *, keeping: str) -> None:
         """Remove an attempt, and its sandbox when that is not kept."""
         await self._calls.remove(cri.RemoveContainerRequest(container_id=old.id), "remove the container")
-        if old.pod_sandbox_id != keeping:
+        if old.pod_sandbox_id != keeping and not old.labels.get(labels.CAPSULE):
             await self._sandboxes.discard(old.pod_sandbox_id)
 
 

@@ -128,13 +128,28 @@ class _Listener:
                 return
             if kind is RuntimeEventKind.REMOVED:
                 kind = RuntimeEventKind.OTHER if self._attempts.is_replaced(container_id) else kind
-            else:
+            elif which.uuid:
                 await self._settled(kind, container_id)
+            elif kind is RuntimeEventKind.EXITED:
+                await self._sandbox_settled(container_id)
         except ZunError as error:
             self._queue.put_nowait(Unavailable(f"What an event was about could not be found out: {error.message}"))
             return
         self._at = max(self._at, self._clock.now())
-        self._queue.put_nowait(RuntimeEvent(kind=kind, handle=which.handle, uuid=which.uuid, at=self._at))
+        event = RuntimeEvent(
+            kind=kind,
+            handle=which.handle if which.uuid else container_id,
+            uuid=which.uuid,
+            at=self._at,
+            capsule=self._attempts.capsule_of(container_id),
+        )
+        self._queue.put_nowait(event)
+
+    async def _sandbox_settled(self, sandbox_id: str) -> None:
+        for delay in _SETTLING.delays():
+            if not await self._attempts.is_sandbox_ready(sandbox_id):
+                return
+            await self._clock.sleep(delay)
 
     async def _settled(self, kind: RuntimeEventKind, container_id: str) -> None:
         unlike = {

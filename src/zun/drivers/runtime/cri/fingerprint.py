@@ -18,6 +18,7 @@ _OS_RELEASE = Path("/etc/os-release")
 
 CAPABILITIES = frozenset(
     {
+        Capability.CAPSULES,
         Capability.EXEC,
         Capability.ATTACH,
         Capability.LIVE_RESIZE,

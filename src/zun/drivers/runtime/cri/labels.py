@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 
 from zun.drivers.runtime.cri.handles import Identity
-from zun.drivers.runtime.labels import GENERATION, OWNER, PREFIX, PROJECT, UUID, owned
+from zun.drivers.runtime.labels import CAPSULE, GENERATION, OWNER, PREFIX, PROJECT, SANDBOX, UUID, of_sandbox, owned
 from zun.drivers.runtime.types import ContainerRequest
 
 IMAGE_ID = f"{PREFIX}image-id"
@@ -21,11 +21,19 @@ NETWORK = f"{PREFIX}network"
 CREATED_AT = f"{PREFIX}created-at"
 RAN = f"{PREFIX}ran"
 USER_LABELS = f"{PREFIX}labels"
+HOSTNAME = f"{PREFIX}hostname"
 
 
 def of_request(request: ContainerRequest, owner: str) -> dict[str, str]:
     """The labels of a container and of its sandbox."""
-    return owned({}, owner=owner, uuid=request.uuid, generation=request.generation, project_id=request.project_id)
+    return owned(
+        {},
+        owner=owner,
+        uuid=request.uuid,
+        generation=request.generation,
+        project_id=request.project_id,
+        capsule=request.capsule,
+    )
 
 
 def user_labels(request: ContainerRequest) -> str:
@@ -41,6 +49,25 @@ def selector(owner: str, which: Identity | None = None) -> dict[str, str]:
     return {OWNER: owner, UUID: which.uuid, GENERATION: str(which.generation)}
 
 
+def capsule_selector(owner: str, which: Identity | None = None) -> dict[str, str]:
+    """The sandboxes of all an owner's capsules, or of one."""
+    everyone = {OWNER: owner, SANDBOX: "1"}
+    return everyone if which is None else everyone | {CAPSULE: which.uuid, GENERATION: str(which.generation)}
+
+
+def member_selector(owner: str, which: Identity) -> dict[str, str]:
+    """The containers of one capsule."""
+    return {OWNER: owner, CAPSULE: which.uuid, GENERATION: str(which.generation)}
+
+
+def capsule(found: Mapping[str, str], owner: str) -> Identity | None:
+    """Which capsule a sandbox is of; None when it is none of this owner's capsules'."""
+    generation = found.get(GENERATION, "")
+    if found.get(OWNER) != owner or SANDBOX not in found or not found.get(CAPSULE) or not generation.isdecimal():
+        return None
+    return Identity(found[CAPSULE], int(generation))
+
+
 def identity(found: Mapping[str, str], owner: str) -> Identity | None:
     """Which container something belongs to; None when it is not this owner's."""
     generation = found.get(GENERATION, "")
@@ -50,7 +77,9 @@ def identity(found: Mapping[str, str], owner: str) -> Identity | None:
 
 
 __all__ = [
+    "CAPSULE",
     "CREATED_AT",
+    "HOSTNAME",
     "IMAGE_ID",
     "NETWORK",
     "ONCE",
@@ -60,8 +89,12 @@ __all__ = [
     "STDIN",
     "TTY",
     "USER_LABELS",
+    "capsule",
+    "capsule_selector",
     "identity",
+    "member_selector",
     "of_request",
+    "of_sandbox",
     "selector",
     "user_labels",
 ]

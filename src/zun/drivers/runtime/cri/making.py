@@ -11,6 +11,7 @@ from pathlib import Path
 
 from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
+from zun.drivers.runtime.cri import labels
 from zun.drivers.runtime.cri import request as wording
 from zun.drivers.runtime.cri.calls import SNAPSHOTTER, ContainerdCalls, RuntimeCalls
 from zun.drivers.runtime.cri.handles import Identity
@@ -19,7 +20,8 @@ from zun.drivers.runtime.cri.places import Places, Record
 from zun.drivers.runtime.cri.resolving import name_servers
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
 from zun.drivers.runtime.cri.seen import sandbox_addresses
-from zun.model.errors import Internal, Unsupported
+from zun.drivers.runtime.types import SandboxRequest
+from zun.model.errors import Conflict, Internal, Unsupported
 
 _UPPER = "upperdir="
 
@@ -54,6 +56,32 @@ class Making:
         self._places.write_hosts(which.handle, wording.hostname(record.request), addresses)
         return sandbox_id
 
+    async def pod(self, request: SandboxRequest, network: str) -> str:
+        """A sandbox for a capsule."""
+        which = Identity(request.uuid, request.generation)
+        config = wording.pod(
+            request,
+            owner=self._owner,
+            network=network,
+            dns=name_servers(self._options.dns_servers),
+            group=self._places.groups.of_sandbox(which.handle),
+        )
+        return await self._sandboxes.run(config, request.runtime or self._options.default_runtime)
+
+    async def unmake_pod(self, which: Identity, sandbox_id: str) -> None:
+        """Remove it with its control group."""
+        await self._sandboxes.discard(sandbox_id)
+        await asyncio.to_thread(self._places.groups.remove, which.handle)
+
+    async def joined(self, which: Identity, record: Record) -> str:
+        """The sandbox that a capsule's container joins, with the container's hosts file naming its address. Raises `NotFound`, `Conflict`."""
+        status = await self._sandboxes.status(record.request.sandbox)
+        if status.state != cri.SANDBOX_READY or self._sandboxes.capsule(status) is None:
+            raise Conflict("The sandbox of the container's capsule has ended; remove it and make another.")
+        name = status.annotations.get(labels.HOSTNAME, "")
+        self._places.write_hosts(which.handle, name, sandbox_addresses(status))
+        return status.id
+
     async def container(
         self, which: Identity, record: Record, *, sandbox_id: str, sandbox_attempt: int, attempt: int, ran: bool
     ) -> cri.Container:
@@ -70,7 +98,9 @@ class Making:
         sandbox_config = self._config(which, record, sandbox_attempt, self._places.groups.of_container(which.handle))
         request = cri.CreateContainerRequest(pod_sandbox_id=sandbox_id, config=config, sandbox_config=sandbox_config)
         made = await self._calls.create(request, "create the container")
-        return cri.Container(id=made.container_id, pod_sandbox_id=sandbox_id, metadata=config.metadata)
+        return cri.Container(
+            id=made.container_id, pod_sandbox_id=sandbox_id, metadata=config.metadata, labels=config.labels
+        )
 
     async def carry_over(self, old_id: str, new_id: str) -> None:
         """Give the new attempt the files of the old one. May be repeated after a crash in the middle."""
@@ -91,8 +121,9 @@ class Making:
         """What of the machine a container sees: its hosts file, its volumes, its injected files."""
         record = record or self._places.record(which.handle)
         mounts = [cri.Mount(container_path="/etc/hosts", host_path=str(self._places.hosts(which.handle)))]
+        read_only = {volume.destination for volume in record.request.volumes if volume.read_only}
         mounts += [
-            cri.Mount(container_path=destination, host_path=str(path))
+            cri.Mount(container_path=destination, host_path=str(path), readonly=destination in read_only)
             for destination, path in self.volumes(which, record).items()
         ]
         files = record.request.files

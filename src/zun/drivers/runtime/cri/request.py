@@ -8,7 +8,7 @@ from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri import labels, security
 from zun.drivers.runtime.cri.options import CriOptions, Swap
 from zun.drivers.runtime.cri.places import LOG, Record
-from zun.drivers.runtime.types import ContainerRequest
+from zun.drivers.runtime.types import ContainerRequest, SandboxRequest
 from zun.model.errors import Invalid, Unsupported
 
 CONTAINER_NAME = "main"
@@ -59,6 +59,25 @@ def sandbox(
         linux=cri.LinuxPodSandboxConfig(
             cgroup_parent=group, security_context=security.of_sandbox(privileged=request.privileged)
         ),
+    )
+
+
+def pod(request: SandboxRequest, *, owner: str, network: str, dns: list[str], group: str) -> cri.PodSandboxConfig:
+    """The sandbox for a capsule. Its containers have log directories of their own."""
+    name = request.hostname or request.uuid.replace("-", "")[:12]
+    return cri.PodSandboxConfig(
+        metadata=cri.PodSandboxMetadata(
+            name=f"zun-{request.uuid}",
+            uid=f"{request.uuid}.{request.generation}",
+            namespace=sandbox_namespace(owner),
+        ),
+        hostname=name,
+        dns_config=cri.DNSConfig(servers=dns) if dns else None,
+        labels=labels.of_sandbox(
+            owner=owner, capsule=request.uuid, generation=request.generation, project_id=request.project_id
+        ),
+        annotations={labels.NETWORK: network, labels.HOSTNAME: name},
+        linux=cri.LinuxPodSandboxConfig(cgroup_parent=group, security_context=security.of_sandbox(privileged=False)),
     )
 
 

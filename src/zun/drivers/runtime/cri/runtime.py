@@ -26,6 +26,7 @@ from zun.drivers.runtime.cri.networks import CriNetworks
 from zun.drivers.runtime.cri.options import CriOptions
 from zun.drivers.runtime.cri.orphans import Orphans
 from zun.drivers.runtime.cri.places import Places
+from zun.drivers.runtime.cri.pods import CriPods
 from zun.drivers.runtime.cri.request import sandbox_namespace
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
 from zun.drivers.runtime.cri.spare import Spare
@@ -99,6 +100,7 @@ class CriRuntime:
             clock=clock,
             options=options,
         )
+        self._pods = CriPods(self._containers, attempts, sandboxes, making, self._networks)
         self._streams = CriStreams(
             containerd,
             attempts=attempts,
@@ -152,6 +154,11 @@ class CriRuntime:
     def containers(self) -> CriContainers:
         """Life of containers."""
         return self._containers
+
+    @property
+    def pods(self) -> CriPods:
+        """Sandboxes."""
+        return self._pods
 
     @property
     def images(self) -> CriImages:

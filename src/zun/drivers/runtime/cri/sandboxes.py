@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sandboxes: the network and the control group that containers run in. One for each container, and some day one for several.
+"""Sandboxes: the network and the control group that containers run in. One for each container that stands alone, one for each capsule.
 
 The engine makes a sandbox in one call, but lists it only when it is complete; so what a crash left half-made is found by its labels,
 and its name (owner, uuid, generation, attempt) is refused as long as the engine is still at it.
@@ -19,11 +19,21 @@ class Sandboxes:
         self._calls = calls
         self._owner = owner
 
+    async def of_capsule(self, which: Identity | None) -> list[cri.PodSandbox]:
+        """Those of one capsule, or (None) of all the owner's capsules, ready or not."""
+        selector = labels.capsule_selector(self._owner, which)
+        request = cri.ListPodSandboxRequest(filter=cri.PodSandboxFilter(label_selector=selector))
+        return [*(await self._calls.list_sandboxes(request, "list the sandboxes")).items]
+
     async def list(self, which: Identity | None = None) -> list[cri.PodSandbox]:
         """All of the owner's, or those of one container, ready or not."""
         selector = labels.selector(self._owner, which)
         request = cri.ListPodSandboxRequest(filter=cri.PodSandboxFilter(label_selector=selector))
         return list((await self._calls.list_sandboxes(request, "list the sandboxes")).items)
+
+    def capsule(self, sandbox: cri.PodSandboxStatus) -> Identity | None:
+        """Which capsule it is of; None when it is none of this owner's capsules'."""
+        return labels.capsule(sandbox.labels, self._owner)
 
     async def run(self, config: cri.PodSandboxConfig, handler: str) -> str:
         """Make one with its network, and start it. Raises `Unavailable` while the engine is still at an earlier one of that name."""

@@ -52,6 +52,7 @@ def container(
         ports=tuple(int(port) for port in marks.get(labels.PORTS, "").split(",") if port),
         image_id=marks.get(labels.IMAGE_ID, ""),
         pid=pid,
+        capsule=status.labels.get(labels.CAPSULE, ""),
     )
 
 
@@ -64,6 +65,11 @@ def sandbox_addresses(status: cri.PodSandboxStatus) -> list[str]:
     """The addresses of a sandbox, the first one first."""
     network = status.network
     return [address for address in (network.ip, *(more.ip for more in network.additional_ips)) if address]
+
+
+def pod_addresses(status: cri.PodSandboxStatus) -> tuple[Address, ...]:
+    """The addresses of a capsule's sandbox, which knows its network."""
+    return _addresses(status.annotations.get(labels.NETWORK, ""), status)
 
 
 def _exit_code(status: cri.ContainerStatus, *, failed: bool) -> int:

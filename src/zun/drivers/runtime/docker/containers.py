@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Life of containers in a Docker engine: the `Containers` part of the port. One verb is one round trip wherever it can be."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import msgspec
 
 from zun.base.clock import Clock
+from zun.base.side_by_side import side_by_side
 from zun.drivers.runtime import labels
 from zun.drivers.runtime.docker import request as wording
 from zun.drivers.runtime.docker import seen
@@ -51,7 +51,7 @@ class DockerContainers:
         """What the engine can do and what its machine has."""
         info = await self._engine.call("GET", "info", "describe itself")
         self._disk_quota = supports_disk_quota(info)
-        return fingerprint(info, await self._networks.list())
+        return fingerprint(info, await self._networks.list(), capsules=await self._has_sandbox_image())
 
     async def inspect(self, handle: str) -> Seen:
         """One container now."""
@@ -63,22 +63,16 @@ class DockerContainers:
             "GET", "containers/json", "list the containers", params={"all": "1", "filters": self._filters()}
         )
         await self._holders.sweep(summaries)
-        gate = asyncio.Semaphore(_INSPECTS_AT_ONCE)
 
         async def look(handle: str) -> Seen | None:
-            async with gate:
-                try:
-                    return await self.inspect(handle)
-                except NotFound:
-                    return None  # removed since it was listed
+            try:
+                return await self.inspect(handle)
+            except NotFound:
+                return None  # removed since it was listed
 
-        async with asyncio.TaskGroup() as group:
-            looks = [
-                group.create_task(look(summary["Id"]))
-                for summary in summaries
-                if not labels.is_holder(summary.get("Labels"))
-            ]
-        return [found for task in looks if (found := task.result()) is not None]
+        others = [one for one in summaries if not labels.is_nobodys(one.get("Labels"))]
+        found = await side_by_side((one["Id"] for one in others), look, at_once=_INSPECTS_AT_ONCE)
+        return [one for one in found if one is not None]
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[AsyncIterator[RuntimeEvent]]:
@@ -178,6 +172,14 @@ class DockerContainers:
             raise NotFound(f"Container {handle[:12]} is not one of this node's; list the containers.")
         self._held[handle] = bool(wording.joined(told))
         return told
+
+    async def _has_sandbox_image(self) -> bool:
+        reference = wording.image(self._engine.options.sandbox_image)
+        try:
+            await self._engine.call("GET", f"images/{reference}/json", "find the sandbox image")
+        except NotFound:
+            return False
+        return True
 
     async def _check(self, request: ContainerRequest) -> None:
         for network in request.networks:

@@ -47,6 +47,7 @@ _RULES = (
            "service unavailable", "toomanyrequests"),
           Unavailable, "The registry is out of reach from the engine's machine; check its name and the network, or try again later."),
     _Rule(("could not find the file", "no such container:path"), NotFound, "Look at what is in the container first."),
+    _Rule(("no such container: ",), NotFound, "It may have been removed; look again."),
     _Rule(("not a directory", "invalid tar header", "unexpected eof", "archive/tar"), Invalid, "Send an uncompressed tar and name a directory."),
     _Rule(("minimum memory limit", "range of cpus", "invalid cpu", "requested cpus are not available", "invalid reference format",
            "unknown runtime", "unknown or invalid runtime", "invalid runtime", "no command specified", "invalid address", "no configured subnet",

@@ -15,14 +15,17 @@ _MOUNTS = Path("/proc/mounts")
 
 CONDITIONAL = {
     Capability.DISK_QUOTA: "on overlay2 over xfs with project quota, or with devicemapper, btrfs, zfs",
+    Capability.CAPSULES: "where the engine has the image `[docker] sandbox_image`",
     Capability.CPUSET: "where the kernel has cpusets",
 }
 """What not every Docker engine can do. All else every one can."""
 
 
-def fingerprint(info: dict[str, Any], networks: tuple[NetworkInfo, ...]) -> Fingerprint:
-    """From the engine's own account and its networks."""
+def fingerprint(info: dict[str, Any], networks: tuple[NetworkInfo, ...], *, capsules: bool) -> Fingerprint:
+    """From the engine's own account and its networks; `capsules`: it has what their sandboxes are made from."""
     lacking = set()
+    if not capsules:
+        lacking.add(Capability.CAPSULES)
     if not supports_disk_quota(info):
         lacking.add(Capability.DISK_QUOTA)
     if not info.get("CPUSet", True):

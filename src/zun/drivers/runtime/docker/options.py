@@ -57,7 +57,7 @@ class DockerOptions(msgspec.Struct, frozen=True, kw_only=True):
     sandbox_image: Annotated[
         str,
         Meta(
-            description="Image of what holds the network of containers that the service plugs in; any that does nothing until it is stopped."
+            description="Image of what holds the network of containers that the service plugs in, or a capsule's containers together; any that does nothing until it is stopped. Without it there are no capsules."
         ),
     ] = "zun.local/pause:1"
 

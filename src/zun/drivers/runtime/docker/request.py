@@ -6,7 +6,7 @@ from typing import Any
 
 from zun.drivers.runtime import labels
 from zun.drivers.runtime.docker.options import DockerOptions, Swap
-from zun.drivers.runtime.types import ContainerRequest, NetworkRequest
+from zun.drivers.runtime.types import ContainerRequest, NetworkRequest, SandboxRequest
 from zun.model import image_reference
 from zun.model.container import HealthCheck
 from zun.model.errors import Invalid
@@ -16,6 +16,7 @@ _NANO = 1_000_000_000
 _LOG_DRIVER = "local"  # json-file loses bytes that are no UTF-8
 _LOG_FILES = 2
 _UNLIMITED = -1
+_SANDBOX_PROCESSES = 16
 _ID_PREFIX = "sha256:"
 _JOINS = "container:"
 _HOLDER = "-net"
@@ -26,6 +27,11 @@ _FORBIDDEN_NETWORKS = frozenset({"host", "none"})
 def name(uuid: str, generation: int) -> str:
     """The container's name in the engine: a later generation can be made while the earlier one is still there."""
     return f"zun-{uuid}" if generation <= 1 else f"zun-{uuid}-g{generation}"
+
+
+def sandbox_name(uuid: str, generation: int) -> str:
+    """The name of a capsule's sandbox in the engine."""
+    return f"{name(uuid, generation)}-sandbox"
 
 
 def image(reference: str) -> str:
@@ -43,6 +49,7 @@ def create_body(request: ContainerRequest, *, owner: str, options: DockerOptions
             uuid=request.uuid,
             generation=request.generation,
             project_id=request.project_id,
+            capsule=request.capsule,
         )
         | _for_holder(request),
         "Env": [f"{key}={value}" for key, value in request.environment.items()],
@@ -105,6 +112,35 @@ def holder_body(told: Mapping[str, Any], options: DockerOptions) -> dict[str, An
     }
 
 
+def sandbox_body(request: SandboxRequest, *, owner: str, options: DockerOptions) -> dict[str, Any]:
+    """The body of the call that makes a sandbox: it may do as good as nothing, for nothing is what it has to do."""
+    first = request.networks[0] if request.networks else None
+    runtime = request.runtime or options.default_runtime
+    body: dict[str, Any] = {
+        "Image": image(options.sandbox_image),
+        "Labels": labels.of_sandbox(
+            owner=owner, capsule=request.uuid, generation=request.generation, project_id=request.project_id
+        ),
+        "ExposedPorts": {port if "/" in port else f"{port}/tcp": {} for port in request.exposed_ports},
+        "HostConfig": {
+            "RestartPolicy": {"Name": "no"},
+            "NetworkMode": first.network if first is not None else "default",
+            "IpcMode": "shareable",
+            "ReadonlyRootfs": True,
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+            "PidsLimit": _SANDBOX_PROCESSES,
+            "LogConfig": {"Type": "none"},
+            **({"Runtime": runtime} if runtime else {}),
+        },
+    }
+    if request.hostname:
+        body["Hostname"] = request.hostname
+    if first is not None:
+        body["NetworkingConfig"] = {"EndpointsConfig": {first.network: endpoint(first)}}
+    return body
+
+
 def endpoint(request: NetworkRequest) -> dict[str, Any]:
     """A container's place on a network, with the addresses it asks for."""
     check_network(request.network)
@@ -153,6 +189,7 @@ def _host(request: ContainerRequest, options: DockerOptions) -> dict[str, Any]:
     host: dict[str, Any] = {
         "RestartPolicy": {"Name": "no"},
         "NetworkMode": _network_mode(request),
+        **_joined(request),
         "Privileged": request.privileged,
         **limits(request.cpu, request.memory_mib, request.cpuset, options.swap),
     }
@@ -167,12 +204,25 @@ def _host(request: ContainerRequest, options: DockerOptions) -> dict[str, Any]:
         size = f"{max(1, options.log_mib // _LOG_FILES)}m"
         host["LogConfig"] = {"Type": _LOG_DRIVER, "Config": {"max-size": size, "max-file": str(_LOG_FILES)}}
     mounts: list[dict[str, Any]] = [
-        {"Type": "volume", "Source": volume.name, "Target": volume.destination} for volume in request.volumes
+        {
+            "Type": "volume",
+            "Source": volume.name,
+            "Target": volume.destination,
+            **({"ReadOnly": True} if volume.read_only else {}),
+        }
+        for volume in request.volumes
     ]
     mounts += [{"Type": "bind", "Source": file.host_path, "Target": file.destination} for file in request.files]
     if mounts:
         host["Mounts"] = mounts
     return host
+
+
+def _joined(request: ContainerRequest) -> dict[str, Any]:
+    """What it shares with its capsule's other containers."""
+    if not request.sandbox:
+        return {}
+    return {"NetworkMode": f"container:{request.sandbox}", "IpcMode": f"container:{request.sandbox}"}
 
 
 def _healthcheck(check: HealthCheck) -> dict[str, Any]:

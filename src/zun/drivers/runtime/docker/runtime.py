@@ -12,6 +12,7 @@ from zun.drivers.runtime.docker.holding import Holders
 from zun.drivers.runtime.docker.images import DockerImages
 from zun.drivers.runtime.docker.networks import DockerNetworks
 from zun.drivers.runtime.docker.options import DockerOptions
+from zun.drivers.runtime.docker.pods import DockerPods
 from zun.drivers.runtime.docker.streams import DockerStreams
 from zun.drivers.runtime.docker.terminals import Terminals
 from zun.model.errors import ZunError
@@ -26,6 +27,7 @@ class DockerRuntime:
         self._networks = DockerNetworks(engine)
         holders = Holders(engine, owner, plugger)
         self._containers = DockerContainers(engine, owner, clock, self._networks, terminals, holders=holders)
+        self._pods = DockerPods(engine, owner, self._containers, self._networks)
         self._images = DockerImages(engine)
         self._streams = DockerStreams(engine, clock, terminals)
 
@@ -53,6 +55,11 @@ class DockerRuntime:
     def containers(self) -> DockerContainers:
         """Life of containers."""
         return self._containers
+
+    @property
+    def pods(self) -> DockerPods:
+        """Sandboxes."""
+        return self._pods
 
     @property
     def images(self) -> DockerImages:

@@ -6,7 +6,7 @@ from typing import Any
 
 from zun.drivers.runtime import labels
 from zun.drivers.runtime.docker.request import joined
-from zun.drivers.runtime.types import ImageInfo, RuntimeEvent, RuntimeEventKind, Seen
+from zun.drivers.runtime.types import ImageInfo, RuntimeEvent, RuntimeEventKind, SandboxSeen, Seen
 from zun.model.records import Address, SeenState
 
 _STATES = {
@@ -70,6 +70,62 @@ def container(told: dict[str, Any], *, oom_at: float | None = None) -> Seen:
         ports=_ports(dict.fromkeys(_exposed(told))),
         image_id=told.get("Image") or "",
         pid=state.get("Pid") or 0,
+        capsule=(told["Config"].get("Labels") or {}).get(labels.CAPSULE, ""),
+    )
+
+
+def sandbox_identity(found: dict[str, str] | None) -> tuple[str, str, int] | None:
+    """Owner, capsule and generation by a sandbox's labels; None for what is no sandbox."""
+    known = found or {}
+    generation = known.get(labels.GENERATION, "")
+    if not labels.is_sandbox(known) or not generation.isdecimal():
+        return None
+    return known.get(labels.OWNER, ""), known[labels.CAPSULE], int(generation)
+
+
+def sandbox(told: dict[str, Any]) -> SandboxSeen:
+    """An inspected sandbox of ours."""
+    state = told["State"]
+    return _sandbox(
+        told["Id"],
+        told["Config"].get("Labels"),
+        told["NetworkSettings"].get("Networks"),
+        ready=state["Status"] == "running",
+        created_at=moment(told.get("Created")),
+        error=state.get("Error") or "",
+    )
+
+
+def listed_sandbox(told: dict[str, Any]) -> SandboxSeen:
+    """A sandbox of ours as the engine's list tells of it."""
+    return _sandbox(
+        told["Id"],
+        told.get("Labels"),
+        (told.get("NetworkSettings") or {}).get("Networks"),
+        ready=told["State"] == "running",
+        created_at=float(told["Created"]),
+    )
+
+
+def _sandbox(
+    handle: str,
+    found: dict[str, str] | None,
+    networks: dict[str, dict[str, Any]] | None,
+    *,
+    ready: bool,
+    created_at: float | None,
+    error: str = "",
+) -> SandboxSeen:
+    known = sandbox_identity(found)
+    _, uuid, generation = known if known is not None else ("", "", 0)
+    return SandboxSeen(
+        handle=handle,
+        uuid=uuid,
+        generation=generation,
+        ready=ready,
+        created_at=created_at,
+        error=error,
+        addresses=_addresses(networks or {}) if ready else (),
     )
 
 
@@ -92,10 +148,11 @@ def event(told: dict[str, Any]) -> RuntimeEvent | None:
     """An event of one of our containers; None when it does not matter."""
     kind = _EVENTS.get(str(told.get("Action", "")).partition(":")[0])
     actor = told.get("Actor") or {}
-    uuid = (actor.get("Attributes") or {}).get(labels.UUID)
-    if kind is None or not uuid:
+    marks = actor.get("Attributes") or {}
+    uuid, capsule = marks.get(labels.UUID, ""), marks.get(labels.CAPSULE, "")
+    if kind is None or not (uuid or capsule):
         return None
-    return RuntimeEvent(kind=kind, handle=actor["ID"], uuid=uuid, at=told.get("timeNano", 0) / _NANO)
+    return RuntimeEvent(kind=kind, handle=actor["ID"], uuid=uuid, at=told.get("timeNano", 0) / _NANO, capsule=capsule)
 
 
 def moment(text: str | None) -> float | None:

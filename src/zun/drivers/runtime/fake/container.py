@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from zun.base.clock import Clock
 from zun.drivers.runtime.fake.files import FileTree
-from zun.drivers.runtime.fake.network import Endpoint
+from zun.drivers.runtime.fake.network import Endpoint, addresses_of
 from zun.drivers.runtime.fake.process import Process, Surroundings
 from zun.drivers.runtime.fake.session import Session
 from zun.drivers.runtime.types import Channel, ContainerRequest, ImageInfo, Seen
-from zun.model.records import Address, SeenState
+from zun.model.records import SeenState
 
 MAX_LOG_LINES = 10_000
 """Older lines of a container's log are forgotten."""
@@ -76,6 +76,8 @@ class FakeContainer:
             for mount in self.request.volumes:
                 if self.volume is not None:
                     tree.mounts[mount.destination.rstrip("/")] = self.volume(mount.name)
+                if mount.read_only:
+                    tree.read_only.add(mount.destination.rstrip("/"))
             for file in self.request.files:
                 tree.write(file.destination, b"")
                 tree.host_files[file.destination] = file.host_path
@@ -96,9 +98,10 @@ class FakeContainer:
             started_at=self.started_at,
             finished_at=self.finished_at if self.state is SeenState.EXITED else None,
             health=self.health,
-            addresses=self._addresses() if self.lives else (),
+            addresses=addresses_of(self.endpoints) if self.lives else (),
             ports=self._ports() if self.request.exposed_ports or self.image.exposed_ports else (),
             image_id=self.image.id,
+            capsule=self.request.capsule,
         )
 
     def surroundings(self, argv: list[str], write: Callable[[Channel, bytes], None]) -> Surroundings:
@@ -165,14 +168,6 @@ class FakeContainer:
             self.log = deque(maxlen=MAX_LOG_LINES)
         self.log_count += 1
         self.log.append(LogLine(self.log_count, self.clock.now(), channel, line))
-
-    def _addresses(self) -> tuple[Address, ...]:
-        return tuple(
-            Address(network=endpoint.network, addr=addr, version=6 if ":" in addr else 4, port=endpoint.id)
-            for endpoint in self.endpoints
-            for addr in (endpoint.v4, endpoint.v6)
-            if addr
-        )
 
     def _ports(self) -> tuple[int, ...]:
         told = [*self.image.exposed_ports, *self.request.exposed_ports]

@@ -83,6 +83,7 @@ class FakeContainers:
         known = engine.by_identity.get(identity)
         if known is not None:
             return known.handle
+        self._check_sandbox(request)
         image = self._image(request.image)
         container = FakeContainer(
             handle=engine.new_id(),
@@ -111,6 +112,7 @@ class FakeContainers:
         if container.state is SeenState.PAUSED:
             raise Conflict("The container is paused; unpause it instead of starting it.")
         if container.state is not SeenState.RUNNING:
+            self._check_sandbox(container.request)
             self._engine.start(container)
         self._engine.faults.after("start")
 
@@ -204,7 +206,18 @@ class FakeContainers:
             raise NotFound(f"The engine does not have the image {reference}; pull it first.")
         return image
 
+    def _check_sandbox(self, request: ContainerRequest) -> None:
+        if not request.sandbox:
+            return
+        sandbox = self._engine.sandboxes.get(request.sandbox)
+        if sandbox is None or sandbox.owner != self._owner:
+            raise NotFound("There is no such sandbox; make it first.")
+        if not sandbox.ready:
+            raise Conflict("The sandbox has ended; remove it and make another.")
+
     def _endpoints(self, request: ContainerRequest) -> tuple[Endpoint, ...]:
+        if request.sandbox:
+            return ()
         wished = request.networks or (NetworkRequest(DEFAULT_NETWORK),)
         return tuple(make_endpoint(self._engine, one) for one in wished)
 

@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import random
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from zun.base.clock import Clock
@@ -16,8 +17,9 @@ from zun.drivers.runtime.fake import programs
 from zun.drivers.runtime.fake.container import FakeContainer
 from zun.drivers.runtime.fake.faults import Faults
 from zun.drivers.runtime.fake.files import FileTree
-from zun.drivers.runtime.fake.network import FakeNetwork
+from zun.drivers.runtime.fake.network import Endpoint, FakeNetwork
 from zun.drivers.runtime.fake.process import Process, Steps, Surroundings
+from zun.drivers.runtime.fake.sandbox import FakeSandbox
 from zun.drivers.runtime.fake.session import Session
 from zun.drivers.runtime.types import Capability, Channel, ExecRequest, ImageInfo, RuntimeEvent, RuntimeEventKind
 from zun.model import image_reference
@@ -77,6 +79,7 @@ class FakeEngine:
         self.cpus, self.memory_total_mib, self.disk_total_gib = cpus, memory_total_mib, disk_total_gib
         self.capabilities = capabilities
         self.containers: dict[str, FakeContainer] = {}
+        self.sandboxes: dict[str, FakeSandbox] = {}
         self.by_identity: dict[tuple[str, str, int], FakeContainer] = {}
         self.images: dict[str, ImageInfo] = {}
         self.remote_images: dict[str, RemoteImage] = {}
@@ -112,6 +115,14 @@ class FakeEngine:
         network = FakeNetwork(self.new_id(), name, ipaddress.IPv4Network(subnet), fixed_addresses)
         self.networks[name] = network
         return network
+
+    def end_sandbox(self, handle: str) -> None:
+        """What holds a sandbox together ends: its containers run on, cut off from the network."""
+        sandbox = self.sandboxes[handle]
+        sandbox.ready = False
+        self.unplug(sandbox.endpoints)
+        event = RuntimeEvent(RuntimeEventKind.EXITED, handle, "", self.clock.now(), sandbox.request.uuid)
+        self.tell(sandbox.owner, event)
 
     def vanish(self, handle: str) -> None:
         """Somebody removes a container behind everybody's back (no event is seen)."""
@@ -187,9 +198,14 @@ class FakeEngine:
 
     def emit(self, kind: RuntimeEventKind, container: FakeContainer) -> None:
         """Tell who listens."""
+        request = container.request
+        event = RuntimeEvent(kind, container.handle, request.uuid, self.clock.now(), request.capsule)
+        self.tell(container.owner, event)
+
+    def tell(self, owner: str, event: RuntimeEvent) -> None:
+        """Tell an owner's listeners."""
         for listener in self.listeners:
-            if listener.owner == container.owner:
-                event = RuntimeEvent(kind, container.handle, container.request.uuid, self.clock.now())
+            if listener.owner == owner:
                 listener.waiting.append(event)
                 listener.changed.set()
 
@@ -211,7 +227,7 @@ class FakeEngine:
         except Invalid as error:
             container.error, container.exit_code = error.message, programs.NOT_FOUND_CODE
             raise
-        self._plug(container)
+        self.plug(container.endpoints)
         container.state, container.error, container.exit_code = SeenState.RUNNING, "", None
         container.oom_killed = False
         container.started_at = self.clock.now()
@@ -228,12 +244,16 @@ class FakeEngine:
         """Forget it, killing it when it runs."""
         if container.process is not None:
             container.process.end(137)
-        for endpoint in container.endpoints:
-            if endpoint.fixed_v4 is not None and endpoint.network in self.networks:
-                self.networks[endpoint.network].give_back(endpoint.fixed_v4)
+        self.give_back(container.endpoints)
         self.containers.pop(container.handle, None)
         self.by_identity.pop((container.owner, container.request.uuid, container.request.generation), None)
         self.emit(RuntimeEventKind.REMOVED, container)
+
+    def give_back(self, endpoints: Iterable[Endpoint]) -> None:
+        """Fixed addresses are free again."""
+        for endpoint in endpoints:
+            if endpoint.fixed_v4 is not None and endpoint.network in self.networks:
+                self.networks[endpoint.network].give_back(endpoint.fixed_v4)
 
     def run_exec(self, prepared: FakeExec, session: Session) -> None:
         """Run a prepared command in its container."""
@@ -257,8 +277,9 @@ class FakeEngine:
         session.process = Process(steps, around, session.finish)
         session.process.run()
 
-    def _plug(self, container: FakeContainer) -> None:
-        for endpoint in container.endpoints:
+    def plug(self, endpoints: Iterable[Endpoint]) -> None:
+        """Give addresses. Raises `NotFound` when a network went away."""
+        for endpoint in endpoints:
             network = self.networks.get(endpoint.network)
             if network is None:
                 raise NotFound(f"There is no network {endpoint.network}; choose one of {', '.join(self.networks)}.")
@@ -266,9 +287,9 @@ class FakeEngine:
                 endpoint.v4 = network.take(None) if endpoint.fixed_v4 is None else endpoint.fixed_v4
             endpoint.v6 = endpoint.fixed_v6 or ""
 
-    def unplug(self, container: FakeContainer) -> None:
-        """Its addresses that are not fixed are free again."""
-        for endpoint in container.endpoints:
+    def unplug(self, endpoints: Iterable[Endpoint]) -> None:
+        """Addresses that are not fixed are free again."""
+        for endpoint in endpoints:
             if endpoint.v4 and endpoint.fixed_v4 is None and endpoint.network in self.networks:
                 self.networks[endpoint.network].give_back(endpoint.v4)
             endpoint.v4 = endpoint.v6 = ""
@@ -286,7 +307,7 @@ class FakeEngine:
         for session in container.sessions:
             session.finish(code)
         container.sessions.clear()
-        self.unplug(container)
+        self.unplug(container.endpoints)
         self.emit(RuntimeEventKind.EXITED, container)
 
     async def _watch_health(self, container: FakeContainer) -> None:

@@ -16,12 +16,13 @@ _IS_DIRECTORY = 1 << 31  # as engines tell it, in the manner of Go's os.FileMode
 class FileTree:
     """Files and directories by absolute path; what lies below a mount is another tree's."""
 
-    __slots__ = ("directories", "files", "host_files", "mounts")
+    __slots__ = ("directories", "files", "host_files", "mounts", "read_only")
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.directories: set[str] = set(_FIRST_DIRECTORIES)
         self.mounts: dict[str, FileTree] = {}
+        self.read_only: set[str] = set()  # mounts that may only be read
         self.host_files: dict[str, str] = {}
 
     def copy(self) -> "FileTree":
@@ -42,7 +43,9 @@ class FileTree:
             raise NotFound(f"There is no file {path} in the container; look at what is there first.") from None
 
     def write(self, path: str, data: bytes) -> None:
-        """Make or replace a file and the directories above it."""
+        """Make or replace a file and the directories above it. Raises `Invalid` where nothing may be written."""
+        if any(_clean(path).startswith(f"{point}/") for point in self.read_only):
+            raise Invalid(f"{path} lies on a volume that is mounted read-only.")
         tree, inner = self._at(path)
         tree.files[inner] = data
         tree._make_directories(posixpath.dirname(inner))

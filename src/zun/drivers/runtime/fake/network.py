@@ -2,10 +2,11 @@
 """Networks of the fake: they give addresses out and take them back."""
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from zun.model.errors import Conflict, Invalid
-from zun.model.records import NetworkInfo
+from zun.model.records import Address, NetworkInfo
 
 
 @dataclass(slots=True)
@@ -18,6 +19,16 @@ class Endpoint:
     fixed_v6: str | None = None
     v4: str = ""
     v6: str = ""
+
+
+def addresses_of(endpoints: Iterable[Endpoint]) -> tuple[Address, ...]:
+    """The addresses that are in use."""
+    return tuple(
+        Address(network=endpoint.network, addr=addr, version=6 if ":" in addr else 4, port=endpoint.id)
+        for endpoint in endpoints
+        for addr in (endpoint.v4, endpoint.v6)
+        if addr
+    )
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from zun.base.clock import Clock
 from zun.drivers.runtime.fake.containers import FakeContainers, FakeNetworks
 from zun.drivers.runtime.fake.engine import FakeEngine
 from zun.drivers.runtime.fake.images import FakeImages
+from zun.drivers.runtime.fake.pods import FakePods
 from zun.drivers.runtime.fake.streams import FakeStreams
 from zun.drivers.runtime.types import ImageInfo
 from zun.model.errors import ZunError
@@ -16,6 +17,7 @@ class FakeRuntime:
     def __init__(self, clock: Clock, *, owner: str = "fake", engine: FakeEngine | None = None) -> None:
         self.engine = FakeEngine(clock) if engine is None else engine
         self._containers = FakeContainers(self.engine, owner)
+        self._pods = FakePods(self.engine, owner)
         self._images = FakeImages(self.engine, owner)
         self._networks = FakeNetworks(self.engine, owner)
         self._streams = FakeStreams(self.engine, owner)
@@ -29,6 +31,11 @@ class FakeRuntime:
     def containers(self) -> FakeContainers:
         """Life of containers."""
         return self._containers
+
+    @property
+    def pods(self) -> FakePods:
+        """Sandboxes."""
+        return self._pods
 
     @property
     def images(self) -> FakeImages:

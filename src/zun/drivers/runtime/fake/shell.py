@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from zun.drivers.runtime.fake.process import SIGNAL_NUMBERS, ReadInput, Sleep, Steps, Surroundings
 from zun.drivers.runtime.types import Channel
+from zun.model.errors import Invalid
 
 _WAITING_LOOP = re.compile(r"while\s+(?::|true)\s*;\s*do\s+sleep\s+[0-9.]+\s*;\s*done")
 _FOREVER = "sleep infinity"
@@ -101,7 +102,11 @@ def _command(around: Surroundings, words: list[str], find: Find) -> Generator[Sl
         inner = replace(around, argv=words)
     code = yield from program(inner)
     if target and target != "&2":
-        around.files.write(target, b"".join(written))
+        try:
+            around.files.write(target, b"".join(written))
+        except Invalid as error:
+            write(Channel.STDERR, f"sh: {error}\n".encode())
+            return 1
     return code
 
 

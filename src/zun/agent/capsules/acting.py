@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is done in the engine for a capsule: its sandbox, and its containers with the hands that other containers are made with."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from zun.agent.capsules.seeing import take_in_child, take_in_sandbox, wait_again
+from zun.agent.memory import Memory
+from zun.agent.observing import plan_restart
+from zun.agent.operations.job import Job, Steps
+from zun.agent.operations.making import make
+from zun.agent.operations.start import run_object
+from zun.agent.request import network_request, networks_of
+from zun.agent.tools import Tools
+from zun.drivers.runtime.types import ContainerRequest, SandboxRequest
+from zun.model.capsule import child_claim
+from zun.model.children import Child
+from zun.model.errors import Conflict, NotFound, Timeout, Unavailable, ZunError
+from zun.model.records import Inbox, SeenState
+from zun.telemetry.metrics import RESTARTS
+
+_LONGEST_HOSTNAME = 63
+
+
+class ChildJob(Job):
+    """Work on one container of a capsule."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        capsule: Inbox,
+        sandbox: str,
+        number: int,
+        *,
+        memory: Memory,
+        steps: Steps,
+        told: Callable[[], None],
+    ) -> None:
+        self.child: Child = capsule.children[number]
+        alone = Inbox(
+            uuid=self.child.uuid,
+            generation=capsule.generation,
+            project_id=capsule.project_id,
+            spec=self.child.spec,
+            claim=child_claim(self.child),
+            seq=capsule.seq,
+            intents=[],
+            image_source=self.child.image_source,
+            placed_at=capsule.placed_at,
+        )
+        super().__init__(tools, alone, memory, steps=steps)
+        self._capsule = capsule.uuid
+        self._sandbox = sandbox
+        self._told = told
+
+    def request(self, file_paths: dict[int, str]) -> ContainerRequest:
+        """It is on the sandbox's networks, which serve its ports."""
+        plain = super().request(file_paths)
+        return msgspec.structs.replace(
+            plain, sandbox=self._sandbox, capsule=self._capsule, networks=(), exposed_ports=[], hostname=None
+        )
+
+    async def look(self) -> None:
+        """See how it is."""
+        looked_at = self.tools.clock.now()
+        seen = await self.tools.engine.inspect(self.memory.handle) if self.memory.handle else None
+        take_in_child(self.memory, seen, self.child, self.tools.around, looked_at)
+
+    def tell(self) -> None:
+        """What is told of it is told with its capsule."""
+        self._told()
+
+
+async def make_sandbox(tools: Tools, wanted: Inbox, memory: Memory, steps: Steps) -> None:
+    """The sandbox is there and ready. A failure is remembered, and what may pass is tried again later."""
+    request = SandboxRequest(
+        uuid=wanted.uuid,
+        generation=wanted.generation,
+        project_id=wanted.project_id,
+        hostname=wanted.spec.name[:_LONGEST_HOSTNAME] or None,
+        runtime=wanted.spec.runtime,
+        exposed_ports=wanted.spec.exposed_ports,
+        networks=tuple(network_request(net) for net in networks_of(wanted, memory)),
+    )
+    try:
+        with steps.step("sandbox"):
+            await tools.touch.permission(None)
+            handle = await _sandbox(tools, request)
+            looked_at = tools.clock.now()
+            seen = await tools.engine.inspect_sandbox(handle)
+    except ZunError as error:
+        _failed(tools, memory, error)
+        return
+    memory.observation.error, memory.due = "", None
+    take_in_sandbox(memory, seen, tools.around, looked_at)
+
+
+async def _sandbox(tools: Tools, request: SandboxRequest) -> str:
+    """Its handle. One that was left half made, by a call that got no answer and an engine that ended then, makes way."""
+    try:
+        return await tools.engine.create_sandbox(request)
+    except Conflict:
+        ended = [one for one in await tools.engine.list_sandboxes() if one.uuid == request.uuid and not one.ready]
+        if not ended:
+            raise
+        for one in ended:
+            await tools.engine.remove_sandbox(one.handle)
+        raise Unavailable("A sandbox that was left half made was cleared away; another is made.") from None
+
+
+async def make_child(job: ChildJob) -> None:
+    """Its object is there."""
+    try:
+        await make(job)
+        await job.look()
+    except ZunError as error:
+        _failed(job.tools, job.memory, error)
+    else:
+        job.memory.observation.error = ""
+
+
+async def start_child(job: ChildJob) -> None:
+    """It was started for the first time."""
+    try:
+        await run_object(job)
+    except NotFound:
+        await job.look()
+    except ZunError as error:
+        _failed(job.tools, job.memory, error)
+    else:
+        job.memory.observation.error = ""
+
+
+async def restart_child(job: ChildJob) -> None:
+    """It was started again under its policy."""
+    tools, memory = job.tools, job.memory
+    attempts = memory.attempts
+    memory.observation.restarts += 1
+    tools.meter.count(RESTARTS)
+    try:
+        await run_object(job)
+    except NotFound:
+        await job.look()
+    except ZunError as error:
+        if memory.observation.state is SeenState.RESTARTING:
+            plan_restart(memory, attempts, tools.around, tools.clock.now())
+        memory.observation.reason = f"It could not be started again: {error.message}"
+
+
+def _failed(tools: Tools, memory: Memory, error: ZunError) -> None:
+    memory.observation.error, memory.due = error.message, None
+    memory.observation.pulling = False
+    if isinstance(error, Unavailable | Timeout):
+        wait_again(memory, tools.around, tools.clock.now())

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A capsule's template, read: what is to run, in the words of containers. Raises `Invalid` that names the path of what is wrong."""
+
+from typing import Any
+
+import msgspec
+
+from zun.model import container_rules as rules
+from zun.model import template_text
+from zun.model.children import MAX_CHILDREN
+from zun.model.container import ContainerSpec
+from zun.model.errors import Invalid
+from zun.model.fields import Bounds
+from zun.model.parts import RestartPolicy
+from zun.model.rules import NARROW_BOOLEAN, SCHEMA_VIOLATION, Rule, integer, one_of, text
+from zun.model.template_part import Part
+from zun.model.template_volumes import Volumes, mounts_of
+
+ROOT = "template"
+
+_KIND = one_of("capsule", also={"Capsule": "capsule"})
+_VERSION = one_of("beta", also={"Beta": "beta"})
+_POLICY = one_of("Always", "OnFailure", "Never")
+_POLICIES = {"Always": "always", "OnFailure": "on-failure", "Never": "no"}
+_PROTOCOL = one_of("tcp", "udp", also={"TCP": "tcp", "UDP": "udp"})
+_PORT = integer(1, 65535)
+
+
+class ChildRequest(msgspec.Struct, frozen=True):
+    """One container asked for. Its spec has no name yet; cpu and memory are 0 where it asks for none."""
+
+    spec: ContainerSpec
+    given_name: str = ""
+
+
+class CapsuleRequest(msgspec.Struct, frozen=True):
+    """What a template asks for."""
+
+    name: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    restart_policy: RestartPolicy
+    availability_zone: str | None
+    containers: list[ChildRequest]
+    init_containers: list[ChildRequest]
+
+
+def template_value(value: Any) -> Any:
+    """The template as an object, whether it came as one or as text. Raises `ValueError` when it is neither."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, str):
+        return template_text.parse(value, ROOT)
+    raise ValueError
+
+
+TEMPLATE: Rule[Any] = Rule(
+    template_value,
+    "an object, or a string of JSON or YAML that describes one",
+    {"oneOf": [{"type": "object"}, {"type": "string"}]},
+)
+
+
+def parse_template(value: Any, bounds: Bounds) -> CapsuleRequest:
+    """Read a template. `bounds` are the operator's for cpu and memory of one container."""
+    top = Part(value, ROOT)
+    top.need("kind", _KIND)
+    top.take("capsuleVersion", _VERSION)
+    top.take("restartPolicy", _POLICY)
+    zone = top.take("availabilityZone", rules.SHORT_TEXT)
+    metadata, spec = top.need_part("metadata"), top.need_part("spec")
+    top.finish()
+    policy = RestartPolicy(_POLICIES[spec.take("restartPolicy", _POLICY, "Always")])
+    volumes = Volumes(spec)
+    request = CapsuleRequest(
+        name=metadata.take("name", rules.NAME, ""),
+        labels=metadata.take("labels", rules.TEXTS_FROM_SCALARS, {}),
+        annotations=metadata.take("annotations", rules.TEXTS_FROM_SCALARS, {}),
+        restart_policy=policy,
+        availability_zone=zone,
+        containers=[_container(part, policy, volumes, bounds) for part in spec.parts("containers")],
+        init_containers=[_container(part, _of_init(policy), volumes, bounds) for part in spec.parts("initContainers")],
+    )
+    if not request.containers:
+        raise Invalid(f"'{spec.at('containers')}' must be a list of at least one container.", code=SCHEMA_VIOLATION)
+    if len(request.containers) + len(request.init_containers) > MAX_CHILDREN:
+        raise Invalid(
+            f"A capsule has at most {MAX_CHILDREN} containers, init containers included.", code=SCHEMA_VIOLATION
+        )
+    volumes.finish()
+    return request
+
+
+def _of_init(policy: RestartPolicy) -> RestartPolicy:
+    """An init container that ended well is through, whatever the policy."""
+    return policy if policy.name == "no" else RestartPolicy("on-failure")
+
+
+def _container(part: Part, policy: RestartPolicy, volumes: Volumes, bounds: Bounds) -> ChildRequest:
+    image = part.need("image", rules.IMAGE)
+    given_name = part.take("name", rules.NAME, "")
+    command = part.take("command", rules.WORDS, [])
+    arguments = part.take("args", rules.WORDS, [])
+    cpu, memory = _resources(part.part("resources"), bounds)
+    spec = ContainerSpec(
+        image=image,
+        command=[*command, *arguments] or None,
+        cpu=cpu,
+        memory=memory,
+        environment=part.take("env", rules.ENVIRONMENT_FROM_SCALARS, {}),
+        workdir=part.take("workDir", rules.PATH) or None,
+        image_pull_policy=part.take("imagePullPolicy", rules.PULL_POLICY),
+        exposed_ports=_ports(part),
+        mounts=mounts_of(part, volumes),
+        interactive=part.take("stdin", NARROW_BOOLEAN, False),
+        tty=part.take("tty", NARROW_BOOLEAN, False),
+        restart_policy=policy,
+    )
+    part.finish()
+    return ChildRequest(spec, given_name)
+
+
+def _resources(part: Part | None, bounds: Bounds) -> tuple[float, int]:
+    requests = part.part("requests") if part is not None else None
+    if part is not None:
+        part.finish("What is in requests is also the limit.")
+    if requests is None:
+        return 0.0, 0
+    cpu = requests.take("cpu", rules.CPU, 0.0)
+    memory = requests.take("memory", rules.WHOLE_NUMBER, 0)
+    for name, value in (("cpu", cpu), ("memory", memory)):
+        low, high = bounds.get(name, (0, float("inf")))
+        if requests.has(name) and not low <= value <= high:
+            raise Invalid(f"'{requests.at(name)}' must be between {low:g} and {high:g}.", code=SCHEMA_VIOLATION)
+    requests.finish()
+    return cpu, memory
+
+
+def _ports(part: Part) -> list[str]:
+    ports = []
+    for port in part.parts("ports"):
+        number = port.need("containerPort", _PORT)
+        port.take("name", text(0, 255))
+        port.take("hostPort", _PORT)
+        ports.append(f"{number}/{port.take('protocol', _PROTOCOL, 'tcp')}")
+        port.finish()
+    return list(dict.fromkeys(ports))

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody with capsules, who meets the service over HTTP."""
+
+from typing import Any
+
+from support.service import Service, eventually
+from support.stage import IMAGE
+
+WAITS = ["sleep", "1000000"]
+
+
+def template(
+    name: str, *commands: list[str], init: list[str] | None = None, policy: str = "Always", **first: Any
+) -> dict[str, Any]:
+    containers = [
+        {"image": IMAGE, "name": f"part-{number}", "command": command} for number, command in enumerate(commands)
+    ]
+    containers[0] |= first
+    spec: dict[str, Any] = {"restartPolicy": policy, "containers": containers}
+    if init is not None:
+        spec["initContainers"] = [{"image": IMAGE, "command": init}]
+    return {"kind": "capsule", "metadata": {"name": name, "labels": {"of": name}}, "spec": spec}
+
+
+class Capsules:
+    """Somebody with capsules."""
+
+    def __init__(self, house: Service, token: str | None = None, version: str = "1.40") -> None:
+        self.house = house
+        self.http = house.client(token, version)
+
+    def make(self, name: str, *commands: list[str], **fields: Any) -> dict[str, Any]:
+        answer = self.http.post("/v1/capsules", json={"template": template(name, *commands, **fields)})
+        assert answer.status_code == 202, answer.text
+        return dict(answer.json())
+
+    def show(self, ident: str) -> dict[str, Any]:
+        answer = self.http.get(f"/v1/capsules/{ident}")
+        return dict(answer.json()) if answer.status_code == 200 else {}
+
+    def until(self, ident: str, status: str) -> dict[str, Any]:
+        return dict(
+            eventually(
+                lambda: (found := self.show(ident)).get("status", "gone") == status and (found or {"status": "gone"}),
+                f"{ident} becomes {status}, is {self.show(ident).get('status')}: {self.show(ident).get('status_reason')}",
+                seconds=60,
+            )
+        )
+
+    def delete(self, ident: str) -> None:
+        assert self.http.delete(f"/v1/capsules/{ident}").status_code == 204
+        self.until(ident, "gone")
+
+    def inside(self, uuid: str, *command: str) -> str:
+        answer = self.http.post(f"/v1/containers/{uuid}/execute", json={"command": list(command)})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["exit_code"] == 0, answer.json()
+        return str(answer.json()["output"]).strip()
