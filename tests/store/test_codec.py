@@ -97,14 +97,14 @@ def test_a_struct_that_is_back_at_its_default_keeps_what_a_newer_process_said_in
 def test_an_inbox_holds_what_a_newer_process_said_in_the_wish_or_the_place() -> None:
     record = msgspec.structs.replace(RECORD, seq=2, intents=[intent(1), intent(2)], names=["x"], files=3)
     place = Place("u", "n", 4, 5.0, claim=Claim(millicpus=1), why="there is room")
-    wish_raw, place_raw = newer(record, priority=7), newer(place, plugs=["port"])
+    wish_raw, place_raw = newer(record, priority=7), newer(place, lanes=["fast"])
     wish_raw["spec"]["gpus"] = 2
     wish_raw["intents"][1]["urgency"] = 1
     place_raw["claim"]["gpus"] = [0, 1]
     put = tell_node(record, raw(wish_raw), place, raw(place_raw))
     assert put.key == keys.inbox("n", "u")
     told = json.loads(put.value)
-    assert (told.pop("priority"), told.pop("plugs")) == (7, ["port"])
+    assert (told.pop("priority"), told.pop("lanes")) == (7, ["fast"])
     assert told["spec"].pop("gpus") == 2
     assert told["claim"].pop("gpus") == [0, 1]
     assert [one.pop("urgency", None) for one in told["intents"]] == [None, 1]

@@ -90,6 +90,10 @@ def test_a_full_etcd_refuses_changes_shows_everything_and_loses_nothing(tmp_path
             assert "alarm disarm" in full["advice"]
 
             in_etcd(etcd, full=False)
+            history = f"/v1/containers/{kept}/container_actions"
+            eventually(
+                lambda: client.get(history).status_code == httpx.codes.OK, "it is back: giving space back takes time"
+            )
             running(client, create(client, name="after"))
             assert shown(client, kept)["status"] == "Running"
             assert {one["name"] for one in client.get("/v1/containers").json()["containers"]} == {"kept", "after"}
