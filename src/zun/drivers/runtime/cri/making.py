@@ -66,12 +66,13 @@ class Making:
             dns=name_servers(self._options.dns_servers),
             group=self._places.groups.of_sandbox(which.handle),
         )
+        await asyncio.to_thread(self._places.expect, which.handle)  # a call that is cut off leaves a control group
         return await self._sandboxes.run(config, request.runtime or self._options.default_runtime)
 
     async def unmake_pod(self, which: Identity, sandbox_id: str) -> None:
         """Remove it with its control group."""
         await self._sandboxes.discard(sandbox_id)
-        await asyncio.to_thread(self._places.groups.remove, which.handle)
+        await asyncio.to_thread(self._places.forget, which.handle)
 
     async def joined(self, which: Identity, record: Record) -> str:
         """The sandbox that a capsule's container joins, with the container's hosts file naming its address. Raises `NotFound`, `Conflict`."""

@@ -4,6 +4,7 @@
 <state>/containers/<handle>/record.json   the request, as it is to be made again when it is started again
 <state>/containers/<handle>/hosts         bound to /etc/hosts
 <state>/containers/<handle>/volumes/<n>   what the image declares as volumes
+<state>/containers/<handle>               of a capsule: empty, and there as long as anything of its sandboxes may be
 <log_dir>/<handle>/log, log.1             written by the engine
 <volume_dir>/<name>                       named volumes; they stay
 """
@@ -58,6 +59,11 @@ class Places:
         with _writing():
             replace_private(self._containers / handle / "record.json", msgspec.json.encode(record))
             (self._logs / handle).mkdir(mode=0o700, exist_ok=True)
+
+    def expect(self, handle: str) -> None:
+        """Something of a capsule's sandbox may be there from now on, until `forget`."""
+        with _writing():
+            (self._containers / handle).mkdir(mode=0o700, exist_ok=True)
 
     def record(self, handle: str) -> Record:
         """What a container was made from. Raises `Internal` when that was lost."""
@@ -135,7 +141,7 @@ class Places:
             _new_mark(path).unlink(missing_ok=True)
 
     def forget(self, handle: str) -> None:
-        """Remove all that belongs to one container; none is no error. While processes of it are left, it stays known instead."""
+        """Remove all that belongs to one container or capsule; none is no error. While processes of it are left, it stays known instead."""
         with _writing():
             if not self.groups.remove(handle):
                 return

@@ -43,7 +43,7 @@ class CriPods:
         which = Identity(request.uuid, request.generation)
         identity_of(which.handle)
         network = self._networks.choose(request.networks)
-        async with self._attempts.lock(_lock_name(which)):
+        async with self._attempts.lock(which.handle):
             for known in await self._sandboxes.of_capsule(which):
                 if known.state == cri.SANDBOX_READY:
                     return known.id
@@ -87,11 +87,7 @@ class CriPods:
         which = self._sandboxes.capsule(status)
         if which is None:
             return
-        async with self._attempts.lock(_lock_name(which)):
+        async with self._attempts.lock(which.handle):
             members = [member.handle for member in await self._attempts.of_capsule(which)]
             await side_by_side(members, self._containers.remove, at_once=_REMOVALS_AT_ONCE)
             await self._making.unmake_pod(which, handle)
-
-
-def _lock_name(which: Identity) -> str:
-    return f"sandbox {which.handle}"

@@ -132,8 +132,10 @@ class Upkeep:
                     await self._sandboxes.stop(attempts[-1].pod_sandbox_id)
 
     async def _strays(self, present: set[Identity]) -> set[str]:
-        """Of what is kept, that of containers that are gone: a removal found processes of theirs, or was cut off."""
-        return await asyncio.to_thread(self._places.known) - {which.handle for which in present}
+        """Of what is kept, that of containers and capsules that are gone: a removal found processes of theirs, or was cut off."""
+        kept = await asyncio.to_thread(self._places.known) - {which.handle for which in present}
+        pods = [labels.capsule(sandbox.labels, self._owner) for sandbox in await self._sandboxes.of_capsule(None)]
+        return kept - {which.handle for which in pods if which is not None}
 
     async def _forget(self, strays: set[str]) -> None:
         for handle in strays:
