@@ -19,6 +19,7 @@ from lab.processes import Process, connect_unix, descendants, started_at, until
 INIT = Path(__file__).with_name("machine_init.py")
 DISKS = (
     "zun",
+    "zun-node",
     "docker",
     "containerd",
     "etcd",
