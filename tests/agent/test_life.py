@@ -306,3 +306,19 @@ async def test_an_engine_that_restarts_in_between_is_waited_for(world: World) ->
     await world.wish(inbox(C1, *run_intents()))
     await world.until(SeenState.RUNNING)
     assert (await world.done("req-run")).message is None
+
+
+async def test_a_deletion_outlasts_an_engine_that_is_away(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    world.engine.go_away()
+    await world.ask(intent(3, Verb.DELETE, force=True))
+    await world.settle(600)
+    told = await world.result("req-3")
+    assert told is not None
+    assert told.finish_time is None
+    world.engine.come_back()
+    await world.until(SeenState.GONE)
+    assert (await world.done("req-3")).message is None
+    assert world.objects() == []
