@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which containers run where, seen from below: control groups and processes, past everything that may be dead, frozen or mistaken."""
+
+import json
+import os
+import signal
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from chaos.timeline import Timeline
+from lab.cluster import Cluster
+from lab.control_groups import ROOT
+from lab.machine import Machine
+
+LOOK_SECONDS = 0.2
+STARTLED_SECONDS = 5.0
+"""So long after it was frozen a node may run what it should not, until its watchdog has looked (decision 28). The cores are busy."""
+
+_HIERARCHY = "pids"  # the first version of control groups has several
+_PREFIX = "zun-"
+
+
+class Observer:
+    """Looks several times a second. `twice` says when and where a container ran at two places without excuse."""
+
+    def __init__(self, cluster: Cluster, timeline: Timeline) -> None:
+        self.twice: list[str] = []
+        self._timeline = timeline
+        self._machines = [machine for machine in cluster.machines.values() if machine.host.role == "node"]
+        self._groups = (ROOT / _HIERARCHY if (ROOT / _HIERARCHY).is_dir() else ROOT) / cluster.prefix
+        self._names: dict[str, str] = {}
+        self._told: set[str] = set()
+        self._woken: dict[str, float] = defaultdict(lambda: -STARTLED_SECONDS)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._over.set()
+        self._thread.join()
+
+    def wakes(self, name: str) -> None:
+        """A machine, or a process of it, is about to be thawed."""
+        self._woken[name] = self._timeline.now()
+
+    def running_on(self, name: str) -> dict[str, list[int]]:
+        """The containers that run on a machine, with the ids that their processes have on this computer."""
+        machine = next(one for one in self._machines if one.name == name)
+        return dict(self._running(machine))
+
+    def _watch(self) -> None:
+        while not self._over.wait(LOOK_SECONDS):
+            homes: dict[str, set[str]] = defaultdict(set)
+            for machine in self._machines:
+                for uuid, _ in self._running(machine):
+                    homes[uuid].add(machine.name)
+            said = {self._note(uuid, names) for uuid, names in homes.items()}
+            self._told &= said
+
+    def _note(self, uuid: str, names: set[str]) -> str:
+        """What is to be said of a container's homes, which is said once; empty when it has one."""
+        if len(names) == 1:
+            return ""
+        where = " and ".join(sorted(names))
+        excused = any(self._timeline.now() - self._woken[name] < STARTLED_SECONDS for name in names)
+        line = f"{uuid} runs on {where} at once{', one of which has just woken' if excused else ''}"
+        if line not in self._told:
+            self._told.add(line)
+            self._timeline.tell(line)
+            if not excused:
+                self.twice.append(f"{self._timeline.now():.2f}: {line}")
+        return line
+
+    def _running(self, machine: Machine) -> Iterator[tuple[str, list[int]]]:
+        for group in (self._groups / machine.name).glob("*/cgroup.procs"):
+            with suppress(OSError):
+                pids = [int(line) for line in group.read_text().split()]
+                if any(map(_lives, pids)) and (uuid := self._uuid(machine, group.parent.name)):
+                    yield uuid, pids
+
+    def _uuid(self, machine: Machine, container: str) -> str:
+        """Whose object it is, from the engine's file; empty for one that is not ours, or not known yet."""
+        if container not in self._names:
+            path = machine.disk("docker") / "containers" / container / "config.v2.json"
+            with suppress(OSError, ValueError):
+                name = str(json.loads(path.read_text())["Name"]).removeprefix("/")
+                self._names[container] = name.removeprefix(_PREFIX) if name.startswith(_PREFIX) else ""
+        return self._names.get(container, "")
+
+
+def _lives(pid: int) -> bool:
+    """Whether it can do anything: not stopped, not dead."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "TZX"
+    except OSError:
+        return False
+
+
+def kill(pids: list[int]) -> None:
+    """End these processes; those that have ended already are ended."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
