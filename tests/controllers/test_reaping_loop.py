@@ -234,6 +234,24 @@ async def test_an_order_carried_out_while_nobody_led_is_found_by_the_next_leader
         await until_order_is_out(world, wished.uuid)
 
 
+async def test_an_order_is_not_left_when_the_node_returns_and_says_gone_in_the_last_moment(
+    world: World, fence: Fence, clock: ManualClock
+) -> None:
+    await world.node("n1")
+    wished = wish(Verb.DELETE)
+    await accepted(world, wished)
+    await world.place(wished.uuid)
+    await world.node_dies("n1")
+    said = Put(
+        keys.observation("n1", wished.uuid),
+        codec.encode(Observation(wished.uuid, 1, SeenState.GONE, intent_done=4)),
+    )
+    meddled = Meddling(world.store, keys.container(wished.uuid), said)
+    async with reaping(world, Fence(meddled, clock, fence.leadership)):
+        await gone(world, wished.uuid)
+        await until_order_is_out(world, wished.uuid)
+
+
 async def test_many_of_one_project_go_together_and_the_quota_is_right(world: World, fence: Fence) -> None:
     kept = wish()
     doomed = [wish(Verb.CREATE, Verb.DELETE) for _ in range(40)]
