@@ -322,3 +322,14 @@ async def test_a_deletion_outlasts_an_engine_that_is_away(world: World) -> None:
     await world.until(SeenState.GONE)
     assert (await world.done("req-3")).message is None
     assert world.objects() == []
+
+
+async def test_a_forced_deletion_is_done_although_a_pause_came_before_it(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    await world.ask(intent(3, Verb.PAUSE))
+    await world.until(SeenState.PAUSED)
+    await world.ask(intent(4, Verb.DELETE, force=True))  # it was accepted when the pause was not done yet
+    await world.until(SeenState.GONE)
+    assert world.objects() == []
