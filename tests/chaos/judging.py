@@ -7,7 +7,7 @@ Each check gives its faults as sentences. The judge asks the API as a user does,
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import httpx
@@ -16,7 +16,7 @@ from chaos.ledger import RUNS, Account, Outcome
 from chaos.load import ADDRESSES, NETWORK, SECRET, look
 from lab.cluster import Cluster
 
-REST_SECONDS = 180
+REST_SECONDS = 120
 FINAL = {"Created", "Running", "Stopped", "Paused", "Error", "Dead"}
 ENGINE_STATE = {"running": "Running", "exited": "Stopped", "paused": "Paused", "created": "Created"}
 _LOOK_SECONDS = 0.3
@@ -64,10 +64,25 @@ def judge_accounts(views: Views, accounts: list[Account]) -> Iterator[str]:
             yield f"{account.name} ({account.uuid}) was deleted and is there: {views.get(account.uuid)}"
 
 
-def judge_histories(
+def judge_histories(http: httpx.Client, accounts: list[Account], hit: set[str], *, objects_stay: bool) -> list[str]:
+    """Every acknowledged action is told and has an end; what the last one wished is so, once healing is done.
+
+    `objects_stay`: whatever becomes of their agent.
+    """
+    return _patiently(lambda: list(_history_faults(http, look(http), accounts, hit, objects_stay=objects_stay)))
+
+
+def _patiently(ask: Callable[[], list[str]]) -> list[str]:
+    """The faults that do not go away by themselves."""
+    deadline = time.monotonic() + REST_SECONDS
+    while (found := ask()) and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+    return found
+
+
+def _history_faults(
     http: httpx.Client, views: Views, accounts: list[Account], hit: set[str], *, objects_stay: bool
 ) -> Iterator[str]:
-    """Every acknowledged action is told and has an end; what the last one wished is so. `objects_stay`: whatever becomes of their agent."""
     for account in accounts:
         if not account.uuid:
             continue
@@ -97,7 +112,7 @@ def _judge_wish(
     was_hit |= "kill" in [later for later, _ in account.actions[wishes[-1] :]]  # before it could set its trap
     if history.get(request, {"message": "lost"})["message"]:
         return  # it failed, and says so
-    if verb == "stop" and view["status"] != "Stopped":
+    if verb == "stop" and view["status"] in ("Running", "Paused"):
         yield f"{account.name} ({account.uuid}) was stopped and is {view['status']}"
     restarts = "restart_policy" in account.body
     # Without healing an object that vanished is not made again, and those of a made-up engine vanish with its agent.
@@ -106,12 +121,9 @@ def _judge_wish(
         yield f"{account.name} ({account.uuid}) was to run ({verb}) and is {view['status']} ({view['status_reason']})"
 
 
-def judge_quota(http: httpx.Client, project: str) -> Iterator[str]:
+def judge_quota(http: httpx.Client, project: str) -> list[str]:
     """The usage is the sum of what there is; what a resize gives up is counted until the resize is settled."""
-    deadline = time.monotonic() + REST_SECONDS
-    while (wrong := _quota_faults(http, project)) and time.monotonic() < deadline:
-        time.sleep(_LOOK_SECONDS)
-    yield from wrong
+    return _patiently(lambda: _quota_faults(http, project))
 
 
 def _quota_faults(http: httpx.Client, project: str) -> list[str]:
@@ -134,10 +146,7 @@ def judge_engines(cluster: Cluster, http: httpx.Client) -> list[str]:
 
     An object that the engine made after its creation was called off goes when the agent next compares everything.
     """
-    deadline = time.monotonic() + REST_SECONDS
-    while (found := list(_engine_faults(cluster, look(http)))) and time.monotonic() < deadline:
-        time.sleep(_LOOK_SECONDS)
-    return found
+    return _patiently(lambda: list(_engine_faults(cluster, look(http))))
 
 
 def _engine_faults(cluster: Cluster, views: Views) -> Iterator[str]:

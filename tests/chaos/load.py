@@ -24,6 +24,7 @@ TELLING = "trap 'echo USR1' USR1; trap 'exit 0' TERM; while :; do sleep 1000 & w
 SECRET = b"a secret of its own"
 AGAIN_SECONDS = 120
 ANSWER_SECONDS = 30
+REST_SECONDS = 6
 _LIVING = 3  # a customer has so many containers at most
 _LOST = {httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT}
 
@@ -75,7 +76,7 @@ class Customer:
 
     def _use(self, account: Account) -> None:
         for _ in range(self._rng.randint(1, 5)):
-            self._pause()
+            self._rest(account)
             if self._enough.is_set():
                 return
             verb = self._rng.choice(
@@ -159,6 +160,16 @@ class Customer:
                 return (Outcome.DONE if answer.is_success else Outcome.REFUSED), answer
             if not again or time.monotonic() > deadline:
                 return Outcome.REFUSED, answer
+            self._pause()
+
+    def _rest(self, account: Account) -> None:
+        """Mostly wait until what was asked for is done, but not for long; else hurry on."""
+        self._pause()
+        deadline = time.monotonic() + (self._rng.random() < 0.7) * REST_SECONDS
+        while time.monotonic() < deadline and not self._enough.is_set():
+            outcome, answer = self._ask("GET", f"/v1/containers/{account.uuid}", again=False)
+            if answer is None or outcome is not Outcome.DONE or answer.json()["task_state"] is None:
+                return
             self._pause()
 
     def _pause(self) -> None:

@@ -129,7 +129,7 @@ class Storm:
         yield from judging.wait_for_rest(http)
         views = look(http)
         yield from judging.judge_accounts(views, accounts)
-        yield from judging.judge_histories(http, views, accounts, hit, objects_stay=self._docker)
+        yield from judging.judge_histories(http, accounts, hit, objects_stay=self._docker)
         yield from judging.judge_quota(http, self._project)
         if self._docker:
             yield from judging.judge_engines(self._cluster, http)
