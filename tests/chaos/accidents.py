@@ -20,8 +20,11 @@ class Kind(StrEnum):
 
 MACHINE_KINDS = (Kind.KILL, Kind.STOP, Kind.FREEZE, Kind.CUT, Kind.CUT, Kind.PART)
 PROCESS_KINDS = (Kind.KILL, Kind.KILL, Kind.KILL, Kind.STOP, Kind.STOP, Kind.FREEZE, Kind.FREEZE)
-LASTING = (0.0, 1.0, 3.0, 3.0, 7.0, 7.0, 15.0, 30.0)
-"""Seconds until it is mended. The longest is longer than it takes until a container moves."""
+LASTING = (0.0, 1.0, 3.0, 3.0, 7.0, 7.0, 15.0)
+"""Seconds until it is mended."""
+
+LASTING_ON_NODES = (*LASTING, 30.0, 30.0, 30.0)
+"""A node may also be away for longer than it takes until its containers move."""
 
 FIRST_SECONDS = 5.0
 MOST_AT_ONCE = 3
@@ -64,8 +67,9 @@ def _round(rng: random.Random, machines: Mapping[str, Sequence[str]]) -> list[Ac
     for _ in range(rng.randint(1, MOST_AT_ONCE)):
         name = _one(rng, free)
         processes = free.pop(name)
-        after, lasts = round(rng.uniform(0, FIRST_SECONDS), 1), rng.choice(LASTING)
-        if name.startswith("node") and "dockerd" in processes and rng.random() < _CONTAINER_SHARE:
+        is_node = name.startswith("node")
+        after, lasts = round(rng.uniform(0, FIRST_SECONDS), 1), rng.choice(LASTING_ON_NODES if is_node else LASTING)
+        if is_node and "dockerd" in processes and rng.random() < _CONTAINER_SHARE:
             found.append(Accident(Kind.CONTAINER, name, after, 0))
         elif rng.random() < _MACHINE_SHARE:
             kind = rng.choice(MACHINE_KINDS)

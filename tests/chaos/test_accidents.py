@@ -3,7 +3,7 @@
 
 from itertools import chain
 
-from chaos.accidents import LASTING, MOST_AT_ONCE, Accident, Kind, plan
+from chaos.accidents import LASTING_ON_NODES, MOST_AT_ONCE, Accident, Kind, plan
 
 MACHINES = {
     "lb": ["haproxy"],
@@ -37,7 +37,7 @@ def test_accidents_of_a_round_never_meet_on_one_machine() -> None:
 
 def test_everything_happens_to_everybody() -> None:
     assert {accident.kind for accident in ALL} == set(Kind)
-    assert {accident.lasts for accident in ALL if accident.kind is not Kind.CONTAINER} == set(LASTING)
+    assert {accident.lasts for accident in ALL if accident.kind is not Kind.CONTAINER} == set(LASTING_ON_NODES)
     targets = {accident.target for accident in ALL}
     assert targets == set(MACHINES) | {f"{name}/{process}" for name, run in MACHINES.items() for process in run}
 
