@@ -14,6 +14,7 @@ import httpx
 
 from chaos.ledger import RUNS, Account, Outcome
 from chaos.load import ADDRESSES, NETWORK, SECRET, look
+from chaos.observing import container_of
 from lab.cluster import Cluster
 
 REST_SECONDS = 120
@@ -88,6 +89,7 @@ def _history_faults(
             continue
         told = http.get(f"/v1/containers/{account.uuid}/container_actions").json()["containerActions"]
         by_request = {action["request_id"]: action for action in told}
+        account.moves = sum(action["action"] == "move" for action in told)
         for verb, request in account.actions:
             if request and request not in by_request:
                 yield f"{verb} {request} of {account.name} ({account.uuid}) was acknowledged and is not in its history"
@@ -154,7 +156,7 @@ def _engine_faults(cluster: Cluster, views: Views) -> Iterator[str]:
     for machine in cluster.with_role("node"):
         for line in machine.run("docker", "ps", "--all", "--format", "{{json .}}").splitlines():
             found = json.loads(line)
-            uuid, state = found["Names"].removeprefix("zun-"), ENGINE_STATE.get(found["State"], found["State"])
+            uuid, state = container_of(found["Names"]), ENGINE_STATE.get(found["State"], found["State"])
             view = views.get(uuid)
             if view is None:
                 yield f"{machine.name} has {found['Names']} ({found['Status']}), which is no container"

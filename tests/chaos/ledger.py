@@ -32,6 +32,7 @@ class Account:
     memory: int = MEMORY_MIB  # asked for last
     signals: int = 0  # asked for and not refused
     actions: list[tuple[str, str]] = field(default_factory=list)  # verb and request id of what was acknowledged
+    moves: int = 0  # seen in its history
     unsure: bool = False  # something was in doubt since the last acknowledged change
     said: dict[str, bool] = field(default_factory=dict)  # what was to be written in the container, and whether it was
     story: list[str] = field(default_factory=list)

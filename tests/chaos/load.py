@@ -25,7 +25,7 @@ SECRET = b"a secret of its own"
 AGAIN_SECONDS = 120
 ANSWER_SECONDS = 30
 REST_SECONDS = 6
-_LIVING = 3  # a customer has so many containers at most
+_ELDERS, _YOUNG = 2, 2  # a customer keeps the first ones, and has so many others at most
 _LOST = {httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT}
 
 
@@ -55,11 +55,12 @@ class Customer:
             account = Account(f"c{self.number}-{len(self.accounts)}", self._body())
             self.accounts.append(account)
             self._create(account)
-            if account.uuid:
-                self._use(account)
             living = [one for one in self.accounts if one.uuid and not one.gone]
-            if len(living) > _LIVING or (living and self._rng.random() < 0.3):
-                self._delete(self._rng.choice(living))
+            for one in self._rng.sample(living, min(len(living), 2)):
+                self._use(one)
+            young = living[_ELDERS:]  # the others live through everything
+            if len(young) > _YOUNG or (young and self._rng.random() < 0.3):
+                self._delete(self._rng.choice(young))
 
     def _body(self) -> dict[str, Any]:
         rng = self._rng

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import threading
 from collections import defaultdict
@@ -20,7 +21,7 @@ STARTLED_SECONDS = 5.0
 """So long after it was frozen a node may run what it should not, until its watchdog has looked (decision 28). The cores are busy."""
 
 _HIERARCHY = "pids"  # the first version of control groups has several
-_PREFIX = "zun-"
+_NAME = re.compile(r"/?zun-(?P<uuid>[0-9a-f-]{36})(-g[0-9]+)?")
 
 
 class Observer:
@@ -87,9 +88,14 @@ class Observer:
         if container not in self._names:
             path = machine.disk("docker") / "containers" / container / "config.v2.json"
             with suppress(OSError, ValueError):
-                name = str(json.loads(path.read_text())["Name"]).removeprefix("/")
-                self._names[container] = name.removeprefix(_PREFIX) if name.startswith(_PREFIX) else ""
+                self._names[container] = container_of(json.loads(path.read_text())["Name"])
         return self._names.get(container, "")
+
+
+def container_of(name: str) -> str:
+    """The container whose object has that name, `zun-<uuid>` and perhaps its generation; empty for one that is not ours."""
+    found = _NAME.fullmatch(name)
+    return found["uuid"] if found is not None else ""
 
 
 def _lives(pid: int) -> bool:

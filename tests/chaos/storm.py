@@ -181,5 +181,5 @@ def _summary(accounts: list[Account], timeline: Timeline) -> str:
     said = sum(done for one in accounts for done in one.said.values())
     return (
         f"{len(made)} containers made, {sum(one.gone for one in accounts)} deleted meanwhile, {changes} changes and {said} commands acknowledged, "
-        f"{doubts} in doubt, {timeline.now():.0f} s"
+        f"{doubts} in doubt, {sum(one.moves for one in accounts)} moves, {timeline.now():.0f} s"
     )
