@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def main() -> int:
     parser.add_argument("--runtime", choices=RUNTIMES, default="docker")
     parser.add_argument("--go-on", action="store_true", help="do not end at the first fault")
     given = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # the cluster goes with us, also when we run in the background
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     name = f"chaos-{os.getpid()}"
     cluster = Cluster(
         ROOT / ".cache" / "clusters" / name, prefix=f"zun-{name}", runtime=given.runtime, settings=SETTINGS, say=_say
