@@ -6,7 +6,7 @@ from agent_records import C1, inbox, intent, run_intents, uuid_of
 from agent_world import World
 
 from zun.model.container import Mount, NetRequest
-from zun.model.errors import Conflict, Invalid, Timeout, Unavailable
+from zun.model.errors import Conflict, Internal, Invalid, Timeout, Unavailable
 from zun.model.records import Claim, ImageSource, SeenState, Verb
 
 
@@ -320,6 +320,16 @@ async def test_a_deletion_outlasts_an_engine_that_is_away(world: World) -> None:
     assert told.finish_time is None
     world.engine.come_back()
     await world.until(SeenState.GONE)
+    assert (await world.done("req-3")).message is None
+    assert world.objects() == []
+
+
+async def test_a_deletion_is_tried_again_when_the_engine_fails(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    world.engine.faults.fail("remove", Internal("It was killed, but no exit event came."), times=3)
+    await world.ask(intent(3, Verb.DELETE, force=True))
     assert (await world.done("req-3")).message is None
     assert world.objects() == []
 
