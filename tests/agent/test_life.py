@@ -315,11 +315,13 @@ async def test_a_deletion_outlasts_an_engine_that_is_away(world: World) -> None:
     world.engine.go_away()
     await world.ask(intent(3, Verb.DELETE, force=True))
     await world.settle(600)
-    told = await world.result("req-3")
+    told, seen = await world.result("req-3"), await world.seen()
     assert told is not None
     assert told.finish_time is None
+    assert seen is not None
+    assert "does not answer" in seen.error, "people see why it takes so long"
     world.engine.come_back()
-    await world.until(SeenState.GONE)
+    assert (await world.until(SeenState.GONE)).error == ""
     assert (await world.done("req-3")).message is None
     assert world.objects() == []
 

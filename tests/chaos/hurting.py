@@ -7,6 +7,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from chaos.accidents import Accident, Kind
 from chaos.observing import Observer, kill
@@ -34,21 +35,19 @@ class Hurting:
         self._locks: dict[str, threading.RLock] = defaultdict(threading.RLock)
         self._switch = threading.Lock()  # of the network: its rules are one file
         self._over = threading.Event()
-        self._supervisor = threading.Thread(target=self._supervise)
-        self._supervisor.start()
+        self._supervising = ThreadPoolExecutor(1).submit(self._supervise)
 
     def suffer(self, accidents: list[Accident]) -> None:
         """Let a round happen, to the end of its last accident."""
-        threads = [threading.Thread(target=self._guarded, args=(accident,)) for accident in accidents]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(len(accidents)) as pool:
+            happening = [pool.submit(self._guarded, accident) for accident in accidents]
+        for one in happening:
+            one.result()
 
     def close(self) -> None:
-        """Start nothing again any more."""
+        """Start nothing again any more. Raises what ended the supervision before its time."""
         self._over.set()
-        self._supervisor.join()
+        self._supervising.result(_WAIT_SECONDS)
 
     def _guarded(self, accident: Accident) -> None:
         time.sleep(accident.after)

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,7 @@ LOOK_SECONDS = 0.2
 STARTLED_SECONDS = 5.0
 """So long after it was frozen a node may run what it should not, until its watchdog has looked (decision 28). The cores are busy."""
 
+_END_SECONDS = 30
 _HIERARCHY = "pids"  # the first version of control groups has several
 _NAME = re.compile(r"/?zun-(?P<uuid>[0-9a-f-]{36})(-g[0-9]+)?")
 
@@ -36,13 +38,12 @@ class Observer:
         self._told: set[str] = set()
         self._woken: dict[str, float] = defaultdict(lambda: -STARTLED_SECONDS)
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
+        self._watching = ThreadPoolExecutor(1).submit(self._watch)
 
     def close(self) -> None:
-        """Look no more."""
+        """Look no more. Raises what ended the looking before its time."""
         self._over.set()
-        self._thread.join()
+        self._watching.result(_END_SECONDS)
 
     def wakes(self, name: str) -> None:
         """A machine, or a process of it, is about to be thawed."""

@@ -5,6 +5,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,6 @@ sync_seconds = 20
 """What the machines are told beside the usual: moves begin within a round."""
 
 _SUBNET = "10.98.0.0/24"
-_JOIN_SECONDS = 300
 _REACHED_SECONDS = 60
 
 
@@ -108,20 +108,16 @@ class Storm:
             Customer(number, f"{seed}", connect(cluster, self._token), timeline, docker=self._docker)
             for number in range(CUSTOMERS)
         ]
-        threads = [threading.Thread(target=customer.work, args=(enough,)) for customer in customers]
-        for thread in threads:
-            thread.start()
-        try:
-            for number, accidents in enumerate(plan(seed, rounds, machines), 1):
-                timeline.tell(f"round {number} of {rounds}: " + "; ".join(map(str, accidents)))
-                hurting.suffer(accidents)
-        finally:
-            enough.set()
-            for thread in threads:
-                thread.join(_JOIN_SECONDS)
-        for customer, thread in zip(customers, threads, strict=True):
-            if thread.is_alive():
-                customer.faults.append("has not done")
+        with ThreadPoolExecutor(len(customers)) as pool:
+            working = [pool.submit(customer.work, enough) for customer in customers]
+            try:
+                for number, accidents in enumerate(plan(seed, rounds, machines), 1):
+                    timeline.tell(f"round {number} of {rounds}: " + "; ".join(map(str, accidents)))
+                    hurting.suffer(accidents)
+            finally:
+                enough.set()
+        for customer, done in zip(customers, working, strict=True):
+            done.result()
             customer.http.close()
         return customers
 

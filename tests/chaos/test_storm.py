@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 KEPT = Path(__file__).resolve().parents[2] / ".cache" / "chaos" / "tests"
 
 
-@pytest.mark.parametrize(("runtime", "seed", "rounds"), [("docker", 5, 2), ("fake", 5, 2)])
+@pytest.mark.parametrize(("runtime", "seed", "rounds"), [("docker", 1, 2), ("fake", 5, 2)])
 def test_after_a_storm_everything_acknowledged_is_there_once_and_nothing_else(
     runtime: str, seed: int, rounds: int
 ) -> None:

@@ -25,7 +25,7 @@ async def delete(job: Job) -> None:
         try:
             return await _delete_once(job)
         except (Unavailable, Timeout, Internal) as error:
-            job.memory.observation.reason = error.message
+            job.memory.observation.error = error.message  # shown beside Deleting; success clears it
             job.tell()
         await job.tools.clock.sleep(_AGAIN.delay(failures))
         failures += 1
