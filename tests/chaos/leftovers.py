@@ -16,6 +16,7 @@ from lab.processes import descendants
 
 GONE_SECONDS = 120
 _LOOK_SECONDS = 0.3
+_UNBORN = "runc init"
 _BELONGS = re.compile(
     r"/zun/v/(node/[^/]+|out/[^/]+/(info|alive|life)|q/[^/]+|limit/.+|a/.+|lead/[^/]+|schema|touched/.+|token/[^/]+|name/node-number/\d+)"
 )
@@ -74,14 +75,18 @@ def _on_disk(node: Machine) -> Iterator[str]:
 
 
 def _processes(node: Machine) -> Iterator[str]:
-    """One watchdog, and no process of a container that is gone. An empty shim is the engine's own affair: a killed containerd leaves some."""
+    """One watchdog, and no process of a container that is gone.
+
+    A containerd that is killed while it makes a container leaves an empty shim, or one whose `runc init` waits for ever to become
+    the container; dockerd knows nothing of them. That is the engine's own affair.
+    """
     commands = {pid: _command(pid) for pid in descendants(node.pid)}
     watchdogs = sum("watchdog.py" in command for command in commands.values())
     if watchdogs > 1:
         yield f"{watchdogs} watchdogs run on {node.name}"
     for pid, command in commands.items():
         inside = [_command(child) for child in descendants(pid)] if "containerd-shim" in command else []
-        if inside:
+        if any(not child.startswith(_UNBORN) for child in inside):
             yield f"`{command[:110]}` runs on {node.name} with {inside}"
 
 

@@ -23,6 +23,7 @@ STARTLED_SECONDS = 5.0
 
 _END_SECONDS = 30
 _HIERARCHY = "pids"  # the first version of control groups has several
+_FROZEN = {"FROZEN", "1"}
 _NAME = re.compile(r"/?zun-(?P<uuid>[0-9a-f-]{36})(-g[0-9]+)?")
 
 
@@ -33,6 +34,7 @@ class Observer:
         self.twice: list[str] = []
         self._timeline = timeline
         self._machines = [machine for machine in cluster.machines.values() if machine.host.role == "node"]
+        self._prefix = cluster.prefix
         self._groups = (ROOT / _HIERARCHY if (ROOT / _HIERARCHY).is_dir() else ROOT) / cluster.prefix
         self._names: dict[str, str] = {}
         self._told: set[str] = set()
@@ -81,8 +83,20 @@ class Observer:
         for group in (self._groups / machine.name).glob("*/cgroup.procs"):
             with suppress(OSError):
                 pids = [int(line) for line in group.read_text().split()]
-                if any(map(_lives, pids)) and (uuid := self._uuid(machine, group.parent.name)):
+                if (
+                    any(map(_lives, pids))
+                    and not self._is_paused(machine, group.parent.name)
+                    and (uuid := self._uuid(machine, group.parent.name))
+                ):
                     yield uuid, pids
+
+    def _is_paused(self, machine: Machine, container: str) -> bool:
+        """Whether its processes are held still, also against a SIGKILL: under version 1 that only waits for them to be thawed."""
+        states = (
+            ROOT / "freezer" / self._prefix / machine.name / container / "freezer.state",
+            ROOT / self._prefix / machine.name / container / "cgroup.freeze",
+        )
+        return any(path.exists() and path.read_text().strip() in _FROZEN for path in states)
 
     def _uuid(self, machine: Machine, container: str) -> str:
         """Whose object it is, from the engine's file; empty for one that is not ours, or not known yet."""
