@@ -18,7 +18,7 @@ GONE_SECONDS = 120
 _LOOK_SECONDS = 0.3
 _UNBORN = "runc init"
 _BELONGS = re.compile(
-    r"/zun/v/(node/[^/]+|out/[^/]+/(info|alive|life)|q/[^/]+|limit/.+|a/.+|lead/[^/]+|schema|touched/.+|token/[^/]+|name/node-number/\d+)"
+    r"/zun/v/(node/[^/]+|out/[^/]+/(info|alive|life)|q/[^/]+|limit/.+|a/.+|lead/[^/]+|schema|touched/.+|token/[^/]+|proc/[^/]+/[^/]+|name/node-number/\d+)"
 )
 """What may be in the store when there is no container: nodes, limits, history, leaders."""
 
