@@ -55,7 +55,9 @@ def test_a_node_cannot_use_etcd_with_what_it_got_when_it_joined(cluster: Cluster
     with pytest.raises(LabError, match=r"certificate|deadline|handshake"):
         read_etcd(node, f"{STATE}/node.pem", f"{STATE}/node.pem")
     assert not [
-        path.name for path in node.disk("zun-node").iterdir() if path.name.startswith(("ca.k", "store", "etcd"))
+        path.name
+        for path in node.disk("zun-node").iterdir()
+        if path.name.startswith(("ca.k", "store.pem", "store.key", "etcd"))
     ]
 
 
