@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run stop cluster cluster-stop test test-fast test-scenarios lint format bench bench-fleet moving-storm clean
+.PHONY: help run stop cluster cluster-stop chaos test test-fast test-scenarios lint format bench bench-fleet moving-storm clean
 
 PYTHON_SCRIPTS := scripts/build-image scripts/check-size
 
@@ -22,6 +22,9 @@ cluster: ## Bring up a cluster on this machine: etcd, API, controllers and nodes
 
 cluster-stop: ## Remove the cluster with its containers and its state
 	@scripts/cluster down
+
+chaos: ## Let accidents happen to a cluster under load, and judge: SEED=1 ROUNDS=4, SEEDS=20 (one after the other), RUNTIME=docker or fake
+	@scripts/chaos --seed $(or $(SEED),1) --rounds $(or $(ROUNDS),4) --seeds $(or $(SEEDS),1) --runtime $(or $(RUNTIME),docker)
 
 test: ## Run the tests: sets up Docker, containerd, the local images, etcd, networks, Keystone and the clients, 15 minutes at most
 	@scripts/test --at-once 2 etcd fast docker containerd network compat crash keystone

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab import balancer, control_groups, engine, etcd, tunnel, zun
-from lab.certificates import Authority
+from lab import authorities, balancer, control_groups, engine, etcd, zun
 from lab.hosts import HOSTS, Host, LabError
 from lab.machine import Machine
 from lab.network import Network
@@ -50,7 +49,6 @@ class Cluster:
         self.port = int(said.get("port", port))
         self.network = Network(self.prefix, self.directory)
         self.machines = {host.name: Machine(host, self.directory, self.network) for host in HOSTS}
-        self._authority = Authority(self.directory / "authority")
 
     @property
     def url(self) -> str:
@@ -66,22 +64,28 @@ class Cluster:
         self._begin()
         self._say("Machines: " + ", ".join(self.machines))
         self.network.start_switch()
-        self._authority.prepare()
-        for machine in self.machines.values():
-            self._furnish(machine)
+        first, *others = self.with_role("control")
+        authorities.prepare(first)
+        each(self._furnish, self.machines.values())
         each(Machine.boot, self.machines.values())
         self._say("etcd, the balancer, the nodes' engines")
         each(lambda machine: _start(machine, self._ground(machine)), self.machines.values())
         if self.runtime == "docker":
             self._say("Local images, into each node's engine")
             each(engine.load_images, self.with_role("node"))
-        self._say("API servers, controllers, agents")
-        first, *others = self.with_role("control")
-        _start(first, zun.processes(first))
+        self._say("API servers, controllers, gates")
+        zun.let_etcd_check(first)
+        _start(first, zun.processes(first)[:1])
         for machine in others:
             zun.share_secrets(first, machine)
-        each(lambda machine: _start(machine, zun.processes(machine)), [*others, *self.with_role("node")])
+        each(lambda machine: _start(machine, zun.processes(machine)), [first, *others])
+        self._say("Nodes")
+        each(lambda machine: self._join(first, machine), self.with_role("node"))
         zun.write_access(first, self.directory, self.url)
+
+    def _join(self, first: Machine, node: Machine) -> None:
+        zun.invite(first, node)
+        _start(node, zun.processes(node))
 
     def down(self) -> None:
         """End every process, remove every namespace and mount, and forget everything. Raises `LabError` when something is left."""
@@ -114,8 +118,7 @@ class Cluster:
             return etcd.processes(machine)
         if role == "balancer":
             return balancer.processes(lambda: self.port)
-        engines = engine.processes(machine) if role == "node" and self.runtime == "docker" else []
-        return [*tunnel.processes(machine), *engines]
+        return engine.processes(machine) if role == "node" and self.runtime == "docker" else []
 
     def targets(self) -> list[str]:
         """Name everything that can be hurt."""
@@ -214,14 +217,15 @@ class Cluster:
         """Put on the machine's disk what it needs before it is switched on for the first time."""
         if machine.is_furnished:
             return
-        if machine.host.role == "etcd":
-            etcd.furnish(machine, self._authority)
-        elif machine.host.role == "balancer":
+        role = machine.host.role
+        if role in ("control", "etcd"):
+            authorities.certify(self.with_role("control")[0], machine)
+        if role == "balancer":
             balancer.furnish(machine)
-        else:
-            tunnel.furnish(machine, self._authority)
+        if role == "node":
             engine.furnish(machine)
-            zun.furnish(machine, self._authority, self.runtime, self.settings)
+        if role in ("control", "node"):
+            zun.furnish(machine, self.runtime, self.settings)
         machine.finish_furnishing()
 
 

@@ -21,6 +21,7 @@ class Host:
 PREFIX_LENGTH = 24
 API_PORT = 9517
 STREAM_PORT = 9518
+GATE_PORT = 9519
 HOSTS = (
     Host("lb", "10.99.0.10", "balancer"),
     Host("etcd1", "10.99.0.11", "etcd"),

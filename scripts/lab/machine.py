@@ -19,6 +19,7 @@ from lab.processes import Process, connect_unix, descendants, started_at, until
 INIT = Path(__file__).with_name("machine_init.py")
 DISKS = (
     "zun",
+    "zun-node",
     "docker",
     "containerd",
     "etcd",
@@ -160,15 +161,15 @@ class Machine:
 
     def wait_ready(self, process: Process) -> None:
         """Wait until it does its work. Raises `LabError` with its last words when it has ended or takes too long."""
-        until(lambda: self._is_ready(process) or not self.runs(process.name), process.ready_seconds)
-        if not self._is_ready(process):
+        until(lambda: self.is_ready(process) or not self.runs(process.name), process.ready_seconds)
+        if not self.is_ready(process):
             state = "is not ready" if self.runs(process.name) else "has ended"
             raise LabError(
                 f"{self.name}/{process.name} {state}. Its last words, all of them in {self.log(process.name)}:\n"
                 f"{tail(self.log(process.name))}"
             )
 
-    def _is_ready(self, process: Process) -> bool:
+    def is_ready(self, process: Process) -> bool:
         with self.log(process.name).open("rb") as log:
             log.seek(self._log_before.get(process.name, 0))
             return process.says.encode() in log.read() and process.ready()

@@ -20,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,18 @@ def furnish(directory: Path, disks: dict[str, str]) -> None:
     mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     Path("/run/lock").mkdir()
     show_own_network_in_sys()
+    begin_anew()
     for place, disk in disks.items():
         Path(disk).mkdir(parents=True, exist_ok=True)
         Path(place).mkdir(parents=True, exist_ok=True)
         mount("--bind", disk, place)
+
+
+def begin_anew() -> None:
+    """Have an id for this start of the machine, as a kernel of its own would."""
+    number = Path("/run/boot_id")
+    number.write_text(f"{uuid.uuid4()}\n")
+    mount("--bind", str(number), "/proc/sys/kernel/random/boot_id")
 
 
 def show_own_network_in_sys() -> None:

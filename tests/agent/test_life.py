@@ -6,7 +6,7 @@ from agent_records import C1, inbox, intent, run_intents, uuid_of
 from agent_world import World
 
 from zun.model.container import Mount, NetRequest
-from zun.model.errors import Conflict, Invalid, Timeout, Unavailable
+from zun.model.errors import Conflict, Internal, Invalid, Timeout, Unavailable
 from zun.model.records import Claim, ImageSource, SeenState, Verb
 
 
@@ -306,3 +306,42 @@ async def test_an_engine_that_restarts_in_between_is_waited_for(world: World) ->
     await world.wish(inbox(C1, *run_intents()))
     await world.until(SeenState.RUNNING)
     assert (await world.done("req-run")).message is None
+
+
+async def test_a_deletion_outlasts_an_engine_that_is_away(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    world.engine.go_away()
+    await world.ask(intent(3, Verb.DELETE, force=True))
+    await world.settle(600)
+    told, seen = await world.result("req-3"), await world.seen()
+    assert told is not None
+    assert told.finish_time is None
+    assert seen is not None
+    assert "does not answer" in seen.error, "people see why it takes so long"
+    world.engine.come_back()
+    assert (await world.until(SeenState.GONE)).error == ""
+    assert (await world.done("req-3")).message is None
+    assert world.objects() == []
+
+
+async def test_a_deletion_is_tried_again_when_the_engine_fails(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    world.engine.faults.fail("remove", Internal("It was killed, but no exit event came."), times=3)
+    await world.ask(intent(3, Verb.DELETE, force=True))
+    assert (await world.done("req-3")).message is None
+    assert world.objects() == []
+
+
+async def test_a_forced_deletion_is_done_although_a_pause_came_before_it(world: World) -> None:
+    await world.start()
+    await world.wish(inbox(C1, *run_intents()))
+    await world.until(SeenState.RUNNING)
+    await world.ask(intent(3, Verb.PAUSE))
+    await world.until(SeenState.PAUSED)
+    await world.ask(intent(4, Verb.DELETE, force=True))  # it was accepted when the pause was not done yet
+    await world.until(SeenState.GONE)
+    assert world.objects() == []

@@ -8,8 +8,29 @@ from contextlib import asynccontextmanager
 from support.records import T0, record
 from support.world import World
 from zun.base.clock import ManualClock
+from zun.controllers.reaping.loop import ReapingLoop
 from zun.model.records import ContainerRecord, Intent, Verb
+from zun.store.fencing import Fence
 from zun.store.interface import Compare, Delete, KeyValue, Op, Put, RangeResult, Store, TxnResult
+
+RETENTION = 1000.0
+
+
+def a_loop(world: World, store: Store | None = None, **options: float) -> ReapingLoop:
+    """The reaping loop over a world, or over another store with the same view."""
+    given = {"retention_seconds": RETENTION, "purge_interval_seconds": 1e9} | options
+    return ReapingLoop(store=store or world.store, view=world.view, clock=world.clock, **given)
+
+
+@asynccontextmanager
+async def reaping(world: World, fence: Fence, **options: float) -> AsyncIterator[None]:
+    """The reaping loop at work."""
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(a_loop(world, **options).run(fence))
+        try:
+            yield
+        finally:
+            running.cancel()
 
 
 def wish(*verbs: Verb, **fields: object) -> ContainerRecord:

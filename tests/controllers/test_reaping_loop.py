@@ -2,25 +2,19 @@
 """Clearing away: what goes when, what is left, and that quota comes back once, wherever the leader is cut off."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
 
-from controllers.stage import Crash, Dying, Meddling, time_goes_by, until, wish
+from controllers.stage import RETENTION, Crash, Dying, Meddling, a_loop, reaping, time_goes_by, until, wish
 from support.records import T0, spec
 from support.world import World
 from zun.base.clock import ManualClock
 from zun.controllers.reaping.history import UNDONE
-from zun.controllers.reaping.loop import ReapingLoop
 from zun.model.records import (
     ActionEvent,
     ActionRecord,
     ContainerRecord,
-    ImageObservation,
-    ImageSource,
-    ImageWish,
     Inbox,
     Intent,
     NameClaim,
@@ -32,26 +26,7 @@ from zun.model.records import (
 from zun.model.resources import add, usage_of
 from zun.store import codec, keys
 from zun.store.fencing import Fence, LeadershipLost
-from zun.store.interface import Put, Store
-
-RETENTION = 1000.0
-
-
-def a_loop(world: World, store: Store | None = None, **options: float) -> ReapingLoop:
-    """The loop over a world, or over another store with the same view."""
-    given = {"retention_seconds": RETENTION, "purge_interval_seconds": 1e9} | options
-    return ReapingLoop(store=store or world.store, view=world.view, clock=world.clock, **given)
-
-
-@asynccontextmanager
-async def reaping(world: World, fence: Fence, **options: float) -> AsyncIterator[None]:
-    """The loop at work."""
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(a_loop(world, **options).run(fence))
-        try:
-            yield
-        finally:
-            running.cancel()
+from zun.store.interface import Put
 
 
 async def accepted(world: World, wished: ContainerRecord) -> None:
@@ -234,6 +209,24 @@ async def test_an_order_carried_out_while_nobody_led_is_found_by_the_next_leader
         await until_order_is_out(world, wished.uuid)
 
 
+async def test_an_order_is_not_left_when_the_node_returns_and_says_gone_in_the_last_moment(
+    world: World, fence: Fence, clock: ManualClock
+) -> None:
+    await world.node("n1")
+    wished = wish(Verb.DELETE)
+    await accepted(world, wished)
+    await world.place(wished.uuid)
+    await world.node_dies("n1")
+    said = Put(
+        keys.observation("n1", wished.uuid),
+        codec.encode(Observation(wished.uuid, 1, SeenState.GONE, intent_done=4)),
+    )
+    meddled = Meddling(world.store, keys.container(wished.uuid), said)
+    async with reaping(world, Fence(meddled, clock, fence.leadership)):
+        await gone(world, wished.uuid)
+        await until_order_is_out(world, wished.uuid)
+
+
 async def test_many_of_one_project_go_together_and_the_quota_is_right(world: World, fence: Fence) -> None:
     kept = wish()
     doomed = [wish(Verb.CREATE, Verb.DELETE) for _ in range(40)]
@@ -285,42 +278,6 @@ async def test_old_history_is_forgotten_and_that_of_living_containers_kept(
         while len((await world.store.range(keys.actions("other"))).items) > 1:
             await changes.batch()
     assert len((await world.store.range(keys.actions(wished.uuid))).items) == 2
-
-
-def an_image(**fields: object) -> ImageWish:
-    image = ImageWish("i1", "p1", "u1", "n1", "busybox", "latest", T0, ImageSource("docker.io/library/busybox:latest"))
-    return msgspec.structs.replace(image, **fields)
-
-
-async def wish_image(world: World, image: ImageWish) -> None:
-    value = codec.encode(image)
-    await world.write(Put(keys.image(image.uuid), value), Put(keys.image_inbox(image.node, image.uuid), value))
-
-
-async def test_an_image_goes_when_its_node_says_so(world: World, fence: Fence) -> None:
-    await world.node("n1")
-    async with reaping(world, fence):
-        await wish_image(world, an_image(absent=True))
-        await world.put(keys.image_observation("n1", "i1"), ImageObservation("i1", "ready"))
-        assert world.view.image("i1") is not None
-        await world.put(keys.image_observation("n1", "i1"), ImageObservation("i1", "gone"))
-        await until(world, lambda: world.view.image("i1") is None)
-    assert await world.store.get(keys.image_inbox("n1", "i1")) is None
-
-
-async def test_an_image_on_a_dead_node_goes_at_once_and_its_order_stays(world: World, fence: Fence) -> None:
-    await world.node("n1")
-    async with reaping(world, fence):
-        await wish_image(world, an_image(absent=True))
-        await world.node_dies("n1")
-        await until(world, lambda: world.view.image("i1") is None)
-        assert await world.store.get(keys.image_inbox("n1", "i1")) is not None
-        await world.node_returns("n1")
-        changes = world.view.subscribe()
-        await world.put(keys.image_observation("n1", "i1"), ImageObservation("i1", "gone"))
-        async with asyncio.timeout(5):
-            while await world.store.get(keys.image_inbox("n1", "i1")) is not None:
-                await changes.batch()
 
 
 @pytest.mark.parametrize("written", [False, True], ids=["before the write", "after the write"])

@@ -88,4 +88,5 @@ def _rule(intent: Intent) -> Action | None:
         return _RULES.get(intent.verb)
     if intent.stop:
         return Action.DELETE_AFTER_STOP
-    return Action.DELETE_FORCE if intent.force else Action.DELETE
+    # By force whatever state it is in by now: who asked was told that it goes, before a pause that was on its way was done.
+    return None if intent.force else Action.DELETE

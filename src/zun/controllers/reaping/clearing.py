@@ -144,6 +144,8 @@ class Clearer:
         for removal in batch:
             self._tries.pop(keys.container(removal.uuid), None)
             self._meter.count(REAPED, "container")
+            if removal.order:
+                self._waiting.add(removal.order)  # the node may have said that it is gone just before
             with in_request(removal.request_id):
                 _LOG.info("Container %s is cleared away.", removal.uuid)
         return result.revision
@@ -156,12 +158,15 @@ class Clearer:
         verdict = judge_image(wish, image.observation, node_alive=self._is_alive(wish.node))
         if verdict is Verdict.KEEP:
             return 0
+        order = keys.image_inbox(wish.node, uuid)
         ops: list[Op] = [Delete(keys.image(uuid))]
         if verdict is Verdict.REMOVE:
-            ops.append(Delete(keys.image_inbox(wish.node, uuid)))
+            ops.append(Delete(order))
         result = await self._fence.transact([unchanged(keys.image(uuid), image.wish_revision)], ops)
         if result.succeeded:
             self._meter.count(REAPED, "image")
+            if verdict is Verdict.REMOVE_AND_LEAVE_ORDER:
+                self._waiting.add(order)
         return result.revision  # when it failed somebody changed it, and that names it again
 
     async def _clear_leftover(self, inbox_key: str) -> int:

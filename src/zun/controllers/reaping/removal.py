@@ -25,7 +25,7 @@ _ACTIONS_AT_ONCE = 100
 
 class Removal(msgspec.Struct, frozen=True):
     """What clears one container away. `before` are transactions that go first; `ops` of the last do not hold the quota,
-    which removals of the same project share."""
+    which removals of the same project share. `order` is the inbox entry that stays, for a node that is away."""
 
     uuid: str
     project_id: str
@@ -33,6 +33,7 @@ class Removal(msgspec.Struct, frozen=True):
     compares: tuple[Compare, ...]
     ops: tuple[Op, ...]
     request_id: str = ""
+    order: str = ""
     before: tuple[tuple[Op, ...], ...] = ()
 
 
@@ -74,6 +75,7 @@ class Remover:
             compares=compares,
             ops=tuple(ops),
             request_id=asked_by(record),
+            order=keys.inbox(node, record.uuid) if verdict is Verdict.REMOVE_AND_LEAVE_ORDER else "",
             before=tuple(_chunks(earlier)),
         )
 

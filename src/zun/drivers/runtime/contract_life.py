@@ -283,6 +283,14 @@ class LifeContract:
         plain = await run(harness)
         assert (await harness.runtime.containers.inspect(plain)).health is None
 
+    async def test_remove_takes_a_paused_one(self, harness: RuntimeHarness) -> None:
+        containers = harness.runtime.containers
+        handle = await run(harness)
+        await containers.pause(handle)
+        await becomes(harness, handle, SeenState.PAUSED)
+        await containers.remove(handle)
+        assert handle not in [found.handle for found in await containers.list()]
+
     async def test_remove_takes_a_running_one_and_then_nothing(self, harness: RuntimeHarness) -> None:
         handle = await run(harness)
         await harness.runtime.containers.remove(handle)
