@@ -4,6 +4,7 @@
 What a shim works on (its *bundle*) tells whose it is. One of ours that containerd has no record of, at two looks in a row, is cleared
 away as containerd clears away after a shim that died: with the shim's own `delete` command. (What the CRI lists is known, but that it
 lists something not says little: it lacks what is just being made. containerd's record is there before the shim and goes after it.)
+A restarted containerd may even remove the bundle and leave the shim: one that has no bundle, no record and no process is nobody's.
 """
 
 import asyncio
@@ -40,6 +41,7 @@ class Orphans:
         self._socket = endpoint.removeprefix("unix://")
         self._namespace = namespace
         self._suspected: set[str] = set()
+        self._homeless: set[int] = set()
 
     async def clear(self) -> None:
         """Look, and clear away what was there at the last look too. Raises `Unavailable` when the engine is away."""
@@ -55,6 +57,18 @@ class Orphans:
                 await self._clear_one(bundle_id)
             except (OSError, ZunError) as error:
                 _log.warning("what is left of sandbox %s stays, trying again: %s", bundle_id, error)
+        await self._clear_homeless()
+
+    async def _clear_homeless(self) -> None:
+        idle = await asyncio.to_thread(self._idle_shims)
+        if idle:
+            bundles = await asyncio.to_thread(self._bundles)
+            idle = {pid: name for pid, name in idle.items() if name not in bundles}
+        found = {pid for pid, name in idle.items() if not await self._is_known(name)}
+        certain, self._homeless = found & self._homeless, found
+        for pid in certain:
+            _log.warning("ending the shim %d of sandbox %s, which the engine forgot", pid, idle[pid])
+            await asyncio.to_thread(_end, pid)
 
     def _bundles(self) -> set[str]:
         try:
@@ -101,16 +115,38 @@ class Orphans:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
     def _shims(self, bundle_id: str) -> list[int]:
-        found = []
+        return [pid for pid, name in self._all_shims().items() if name == bundle_id]
+
+    def _all_shims(self) -> dict[int, str]:
+        """This containerd's, with the bundle that each was started for."""
+        found = {}
         for path in _PROC.glob("[0-9]*/cmdline"):
             try:
                 words = path.read_bytes().decode(errors="replace").split("\0")
             except OSError:
                 continue  # it has ended since
-            if {bundle_id, self._socket, _NAMESPACE} <= set(words) and "shim" in words[0]:
-                found.append(int(path.parent.name))
+            if {"-id", self._socket, _NAMESPACE} <= set(words) and "shim" in words[0]:
+                found[int(path.parent.name)] = words[words.index("-id") + 1]
         return found
+
+    def _idle_shims(self) -> dict[int, str]:
+        """Those that hold no process."""
+        return {pid: name for pid, name in self._all_shims().items() if not _has_children(pid)}
 
     async def _delete(self, shim: str, bundle_id: str, bundle: Path) -> None:
         words = ["-namespace", _NAMESPACE, "-address", self._socket, "-id", bundle_id, "-bundle", str(bundle), "delete"]
         await run([shim, *words], seconds=_SECONDS, cwd=str(bundle))
+
+
+def _has_children(pid: int) -> bool:
+    try:
+        return any(path.read_bytes().strip() for path in (_PROC / str(pid) / "task").glob("*/children"))
+    except OSError:
+        return True  # it is ending
+
+
+def _end(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
