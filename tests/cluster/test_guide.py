@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator guide's installation on several machines does what it says: its commands are run as written, each on its machine.
+
+There is no systemd and no terminal for each process: the machine's first process has what runs in the foreground. Copies between machines are
+made from outside.
+"""
+
+import re
+import shlex
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster import guide
+from cluster.conftest import temporary
+from lab import engine
+from lab.cluster import Cluster
+from lab.machine import Machine
+from lab.processes import Process
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDE = ROOT / "docs" / "operator-guide.md"
+MACHINES = ("lb", "control1", "control2", "node1")
+SHOWN_TOKEN = "zun1.eyJ1…"  # noqa: S105 - what the guide shows in the place of a token
+DOCTOR = ".venv/bin/zunctl --url http://10.99.0.10 doctor -a"
+_STAYS = re.compile(r"(?:\.venv/bin/)?(?P<program>etcd|haproxy|zund (?:api|controller|gate|compute)) ")
+_SAYS = {"etcd": "serving client traffic securely", "haproxy": "", "zund": "is ready"}
+
+
+class Reader:
+    """Somebody who follows the guide."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._token = SHOWN_TOKEN
+        self.answers: dict[str, str] = {}
+        """What commands printed that ended."""
+
+    def follow(self, step: guide.Step) -> None:
+        """Do what one block says, on each machine it is for."""
+        for machine in (self._cluster.machines[name] for name in step.machines):
+            if step.configuration:
+                machine.path("/etc/zun.conf").write_text(step.configuration)
+            for command in step.commands:
+                self._run(machine, command)
+
+    def _run(self, machine: Machine, command: str) -> None:
+        written = command.replace(SHOWN_TOKEN, self._token)
+        if command.startswith("rsync "):
+            self._copy(machine, *shlex.split(command, comments=True)[-2:])
+        elif stays := _STAYS.match(command):
+            _stay(machine, stays["program"], written)
+        else:
+            answer = self.answers[command] = machine.run("bash", "-c", f"cd {ROOT} && {written}")
+            if token := re.search(r"--join (zun1\.\S+)", answer):
+                self._token = token[1]
+
+    def _copy(self, machine: Machine, source: str, target: str) -> None:
+        address, _, place = target.partition(":")
+        (other,) = (one for one in self._cluster.machines.values() if one.host.address == address)
+        shutil.copytree(machine.path(source), other.path(place), dirs_exist_ok=True)
+
+
+def _stay(machine: Machine, program: str, command: str) -> None:
+    """Start what runs in the foreground, after Ctrl-C if it runs, and wait until it is ready."""
+    name = program.split()[-1]
+    machine.end(name, signal.SIGINT)
+    process = Process(name, ["bash", "-c", f"cd {ROOT} && exec {command}"], says=_SAYS[program.split()[0]])
+    machine.start(process)
+    machine.wait_ready(process)
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    """At machines that have nothing but a checkout, a node's engine, and a network."""
+    with temporary("guide") as cluster:
+        cluster.begin()
+        cluster.network.start_switch()
+        for machine in (cluster.machines[name] for name in MACHINES):
+            engine.furnish(machine)
+            machine.finish_furnishing()
+            machine.boot()
+        node = cluster.machines["node1"]
+        for process in engine.processes(node):
+            node.start(process)
+            node.wait_ready(process)
+        yield Reader(cluster)
+
+
+def test_following_the_guide_gives_machines_that_run_containers(reader: Reader) -> None:
+    for step in guide.steps(GUIDE):
+        reader.follow(step)
+    told = reader.answers
+    assert re.search(r"^node1 +up +yes ", told[".venv/bin/zunctl node list"], re.M)
+    for role in ("api", "controller", "gate"):
+        assert re.search(rf"^ok +processes: {role}: control\d:\d+, control\d:\d+$", told[DOCTOR], re.M)
+    assert told[".venv/bin/zunctl run --rm zun.local/busybox:latest echo hello"] == "hello\n"
