@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "operator-guide.md"
 MACHINES = ("lb", "control1", "control2", "node1")
-SHOWN_TOKEN = "zun1.eyJ1…"  # noqa: S105 - what the guide shows in the place of a token
+SHOWN_TOKEN = "zun1.eyJ1…"
 DOCTOR = ".venv/bin/zunctl --url http://10.99.0.10 doctor -a"
 _STAYS = re.compile(r"(?:\.venv/bin/)?(?P<program>etcd|haproxy|zund (?:api|controller|gate|compute)) ")
 _SAYS = {"etcd": "serving client traffic securely", "haproxy": "", "zund": "is ready"}
@@ -68,9 +68,9 @@ class Reader:
 
 def _stay(machine: Machine, program: str, command: str) -> None:
     """Start what runs in the foreground, after Ctrl-C if it runs, and wait until it is ready."""
-    name = program.split()[-1]
+    name = program.rsplit(maxsplit=1)[-1]
     machine.end(name, signal.SIGINT)
-    process = Process(name, ["bash", "-c", f"cd {ROOT} && exec {command}"], says=_SAYS[program.split()[0]])
+    process = Process(name, ["bash", "-c", f"cd {ROOT} && exec {command}"], says=_SAYS[program.split(maxsplit=1)[0]])
     machine.start(process)
     machine.wait_ready(process)
 
