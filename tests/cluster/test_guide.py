@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator guide's installation on several machines does what it says: its commands are run as written, each on its machine.
 
-There is no systemd and no terminal for each process: the machine's first process has what runs in the foreground. Copies between machines are
-made from outside.
+There is no systemd and no terminal for each process: the machine's first process has what runs in the foreground, and what units would run, as
+their users. Copies between machines are made from outside.
 """
 
 import re
 import shlex
 import shutil
 import signal
+import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +30,7 @@ GUIDE = ROOT / "docs" / "operator-guide.md"
 MACHINES = ("lb", "control1", "control2", "node1")
 SHOWN_TOKEN = "zun1.eyJ1…"
 DOCTOR = ".venv/bin/zunctl --url http://10.99.0.10 doctor -a"
+HELLO = ".venv/bin/zunctl run --rm zun.local/busybox:latest echo hello"
 _STAYS = re.compile(r"(?:\.venv/bin/)?(?P<program>etcd|haproxy|zund (?:api|controller|gate|compute)) ")
 _SAYS = {"etcd": "serving client traffic securely", "haproxy": "", "zund": "is ready"}
 
@@ -53,6 +56,9 @@ class Reader:
         written = command.replace(SHOWN_TOKEN, self._token)
         if command.startswith("rsync "):
             self._copy(machine, *shlex.split(command, comments=True)[-2:])
+        elif command.startswith("systemctl "):
+            for unit in shlex.split(command, comments=True)[3:]:
+                _start_unit(machine, unit)
         elif stays := _STAYS.match(command):
             _stay(machine, stays["program"], written)
         else:
@@ -69,10 +75,40 @@ class Reader:
 def _stay(machine: Machine, program: str, command: str) -> None:
     """Start what runs in the foreground, after Ctrl-C if it runs, and wait until it is ready."""
     name = program.rsplit(maxsplit=1)[-1]
-    machine.end(name, signal.SIGINT)
     process = Process(name, ["bash", "-c", f"cd {ROOT} && exec {command}"], says=_SAYS[program.split(maxsplit=1)[0]])
+    _start(machine, process)
+
+
+def _start_unit(machine: Machine, unit: str) -> None:
+    """Start what a unit would run, as its user; what still runs by hand is stopped."""
+    text = machine.path(f"/etc/systemd/system/{unit}.service").read_text()
+    said = dict(re.findall(r"^(ExecStart|User)=(.*)$", text, re.MULTILINE))
+    user = said.get("User", "root")
+    argv = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", *shlex.split(said["ExecStart"])]
+    role = unit.removeprefix("zun-")
+    _start(machine, Process(role, argv, says="" if role == "watchdog" else _SAYS["zund"]))
+
+
+def _start(machine: Machine, process: Process) -> None:
+    machine.end(process.name, signal.SIGINT)
     machine.start(process)
     machine.wait_ready(process)
+
+
+def _open_to_everybody(machine: Machine, *places: Path) -> None:
+    """Let every user of the machine reach these, which may lie in a home: units' users have to run what is there."""
+    tops = {Path("/", place.parts[1]) for place in places if not _is_open(place)}
+    hidden = [place for place in places if Path("/", place.parts[1]) in tops]
+    for number, place in enumerate(hidden):
+        machine.run("bash", "-c", f"mkdir /run/place{number} && mount --rbind {place} /run/place{number}")
+    for top in tops:
+        machine.run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", top)
+    for number, place in enumerate(hidden):
+        machine.run("bash", "-c", f"mkdir -p {place} && mount --rbind /run/place{number} {place}")
+
+
+def _is_open(place: Path) -> bool:
+    return all(one.stat().st_mode & stat.S_IXOTH for one in (place, *place.parents))
 
 
 @pytest.fixture
@@ -85,6 +121,7 @@ def reader() -> Iterator[Reader]:
             engine.furnish(machine)
             machine.finish_furnishing()
             machine.boot()
+            _open_to_everybody(machine, ROOT, Path(sys.base_prefix))
         node = cluster.machines["node1"]
         for process in engine.processes(node):
             node.start(process)
@@ -95,8 +132,10 @@ def reader() -> Iterator[Reader]:
 def test_following_the_guide_gives_machines_that_run_containers(reader: Reader) -> None:
     for step in guide.steps(GUIDE):
         reader.follow(step)
+    # Again after what root did in the directory of units that run as another user.
+    reader.follow(guide.Step(("control1",), "", ("systemctl enable --now zun-api", DOCTOR, HELLO)))
     told = reader.answers
     assert re.search(r"^node1 +up +yes ", told[".venv/bin/zunctl node list"], re.M)
     for role in ("api", "controller", "gate"):
         assert re.search(rf"^ok +processes: {role}: control\d:\d+, control\d:\d+$", told[DOCTOR], re.M)
-    assert told[".venv/bin/zunctl run --rm zun.local/busybox:latest echo hello"] == "hello\n"
+    assert told[HELLO] == "hello\n"
