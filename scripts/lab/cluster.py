@@ -61,7 +61,7 @@ class Cluster:
 
     def up(self) -> None:
         """Bring everything up that is not; what runs is left alone. Raises `LabError`."""
-        self._begin()
+        self.begin()
         self._say("Machines: " + ", ".join(self.machines))
         self.network.start_switch()
         first, *others = self.with_role("control")
@@ -198,7 +198,8 @@ class Cluster:
     def with_role(self, role: str) -> list[Machine]:
         return [machine for machine in self.machines.values() if machine.host.role == role]
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Have the directory where all is kept, so that `down` finds it. Raises `LabError`."""
         if set(str(self.directory)) & _PATH_MARKS or any(self.directory.is_relative_to(place) for place in _FORBIDDEN):
             raise LabError(
                 f"A cluster cannot be kept in {self.directory}; choose a plain path outside {', '.join(_FORBIDDEN)}."

@@ -189,9 +189,8 @@ class Machine:
             env=_ENVIRONMENT | environment,
         )  # fmt: skip
         if done.returncode != 0:
-            raise LabError(
-                f"`{' '.join(map(str, argv))}` failed on {self.name}: {(done.stderr or done.stdout).strip()}"
-            )
+            said = "\n".join(text for one in (done.stderr, done.stdout) if (text := one.strip()))
+            raise LabError(f"`{' '.join(map(str, argv))}` failed on {self.name}: {said}")
         return done.stdout
 
     def entering(self) -> list[str]:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that hold secrets: mode 0600, replaced whole or not at all."""
+"""Files that hold secrets: mode 0600, replaced whole or not at all. What root writes into a directory of somebody else is theirs.
+
+The last, because operators run commands as root (`zund ca issue`, `zund user add`) in the directory of a service that runs as a user of its own.
+"""
 
 import os
 import tempfile
@@ -14,6 +17,7 @@ def replace_private(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
+            give_to_owner_of(path.parent, descriptor)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -25,6 +29,13 @@ def replace_private(path: Path, content: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def give_to_owner_of(directory: Path, descriptor: int) -> None:
+    """Let an open file belong to who has the directory it lies in; only root can, others need not. Raises `OSError`."""
+    owner = directory.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def is_private(path: Path) -> bool:

@@ -39,9 +39,15 @@ async def why_not_connected(address: Address, credentials: Credentials | None, c
     except socket.gaierror as error:
         return f"cannot be found ({error.strerror}); check the name, and the resolver.", False
     except ConnectionRefusedError:
-        return "refuses connections; check that etcd runs there and listens on this address.", False
+        return (
+            "refuses connections; check that etcd (for a node: the gate) runs there and listens on this address.",
+            False,
+        )
     except OSError as error:
-        return f"cannot be reached ({error.strerror or error}); check that etcd runs there.", False
+        return (
+            f"cannot be reached ({error.strerror or error}); check that etcd (for a node: the gate) runs there.",
+            False,
+        )
 
 
 async def _without_tls(address: Address) -> Reason:
@@ -52,7 +58,7 @@ async def _without_tls(address: Address) -> Reason:
         return "expects TLS; set [store] ca_file, cert_file and key_file.", True
     if answer:
         return "answers, but is no etcd; check host and port.", True
-    return "ends connections at once; check that etcd runs there.", False
+    return "ends connections at once; check that etcd (for a node: the gate) runs there.", False
 
 
 async def _with_tls(address: Address, credentials: Credentials, clock: Clock) -> Reason:

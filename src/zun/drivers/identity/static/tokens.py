@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from zun.base.ids import new_token
-from zun.base.private_file import is_private, replace_private
+from zun.base.private_file import give_to_owner_of, is_private, replace_private
 from zun.model.errors import Conflict, Internal, Invalid, NotFound
 
 ADMIN_ROLES = ("admin", "member", "reader")
@@ -157,6 +157,7 @@ def _locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
+        give_to_owner_of(path.parent, descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
