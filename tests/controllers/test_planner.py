@@ -22,8 +22,8 @@ def a_node(name: str, **fields: object) -> NodeFacts:
     return NodeFacts(name=name, **(given | fields))
 
 
-def a_cluster(*nodes: NodeFacts) -> Cluster:
-    cluster = Cluster(random.Random(7))
+def a_cluster(*nodes: NodeFacts, sandboxes: tuple[str, ...] = ()) -> Cluster:
+    cluster = Cluster(random.Random(7), sandboxes)
     for node in nodes:
         cluster.describe(node)
     return cluster
@@ -45,7 +45,10 @@ def fill(cluster: Cluster, requests: list[Request], **options: object) -> Counte
         found = planner.plan(cluster, request, start)
         assert isinstance(found, Placement), found
         start += found.seen
-        cluster.hold(request.uuid, Held(node=found.node, claim=found.claim, addresses=found.addresses, revision=1))
+        cluster.hold(
+            request.uuid,
+            Held(node=found.node, claim=found.claim, addresses=found.addresses, revision=1, tenant=request.tenant),
+        )
         where[found.node] += 1
     return where
 

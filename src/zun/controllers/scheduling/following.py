@@ -2,17 +2,19 @@
 """Keeps the planner's snapshot in step with the view, change by change."""
 
 import random
+from collections.abc import Collection
 
 from zun.controllers.scheduling.cluster import Cluster, Held, NodeFacts
+from zun.controllers.scheduling.tenants import tenant_in
 from zun.store.view import Change, ContainerEntry, ImageEntry, NodeEntry, View
 
 
 class Follower:
     """Carries what the view shows of nodes and places into a cluster."""
 
-    def __init__(self, view: View, rng: random.Random) -> None:
+    def __init__(self, view: View, rng: random.Random, sandboxes: Collection[str] = ()) -> None:
         self._view = view
-        self.cluster = Cluster(rng)
+        self.cluster = Cluster(rng, sandboxes)
 
     def rebuild(self) -> None:
         """Take in everything as it is; for the beginning, and when changes were missed."""
@@ -70,6 +72,7 @@ class Follower:
                     claim=place.claim,
                     addresses=tuple(place.addresses),
                     revision=entry.place_revision,
+                    tenant=tenant_in(entry.wish_raw),
                 ),
             )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from zun.controllers.scheduling.tenants import Tenant
 from zun.drivers.runtime.types import Capability
 from zun.model.attachments import Attachment, Port
 from zun.model.children import RecordKind
@@ -42,6 +43,12 @@ class Request(msgspec.Struct, frozen=True):
     project_id: str = ""
     exposed: tuple[Port, ...] | None = None
     kept: tuple[Attachment, ...] | None = None
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose it is, and what it runs under."""
+        opened = Capability.PRIVILEGED.value in self.capabilities
+        return Tenant(self.project_id, None if opened else self.runtime)
 
     def claim(self, cpus: tuple[int, ...] = ()) -> Claim:
         """What it takes of a node; `cpus` are those it got for itself."""
