@@ -4,7 +4,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -39,7 +39,7 @@ from zun.store.interface import Put
 MASTER = MasterKey(b"k" * 32)
 
 
-def a_loop(world: World, sandboxes: Sequence[str] = (), **options: object) -> SchedulingLoop:
+def a_loop(world: World, **options: object) -> SchedulingLoop:
     """The loop over a world."""
     return SchedulingLoop(
         store=world.store,
@@ -49,17 +49,15 @@ def a_loop(world: World, sandboxes: Sequence[str] = (), **options: object) -> Sc
         options=SchedulerOptions(**options),
         rng=random.Random(3),
         heal_delay_seconds=60.0,
-        sandboxes=sandboxes,
+        sandboxes=["runsc"],
     )
 
 
 @asynccontextmanager
-async def scheduling(
-    world: World, fence: Fence, sandboxes: Sequence[str] = (), **options: object
-) -> AsyncIterator[None]:
+async def scheduling(world: World, fence: Fence, **options: object) -> AsyncIterator[None]:
     """The loop at work."""
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(a_loop(world, sandboxes, **options).run(fence))
+        running = tasks.create_task(a_loop(world, **options).run(fence))
         try:
             yield
         finally:
@@ -399,43 +397,3 @@ def decided(world: World, uuid: str) -> int:
 def claim_of(world: World, uuid: str) -> Claim:
     place = world.entry(uuid).place()
     return place.claim if place is not None else Claim()
-
-
-async def test_projects_that_come_together_are_kept_apart_within_one_turn(world: World, fence: Fence) -> None:
-    await world.node("n1")
-    await world.node("n2")
-    wishes = [wish(project_id=f"p{number % 3}") for number in range(9)]
-    for one in wishes:
-        await world.wish(one)
-    async with scheduling(world, fence, tenant_isolation="exclusive"):
-        places = [await placed(world, one.uuid) for one in wishes]
-    who = {(place.node, one.project_id) for place, one in zip(places, wishes, strict=True) if place.node}
-    assert Counter(node for node, _ in who) == {"n1": 1, "n2": 1}
-    refused = [place.failure.reason for place in places if place.failure is not None]
-    assert refused == [f"{NO_HOSTS} 2 of 2 nodes: has containers of another project and isolation is exclusive."] * 3
-
-
-async def test_a_new_leader_knows_whose_the_containers_are_and_what_they_run_under(world: World, fence: Fence) -> None:
-    await world.node("n1", runtimes=["runc", "runsc"])
-    old, plain, shut = wish(spec=spec(runtime="runsc")), wish(project_id="p2"), wish(project_id="p2")
-    shut.spec.runtime = "runsc"
-    await world.wish(old)
-    await world.place(old.uuid)
-    async with scheduling(world, fence, sandboxes=["runsc"], tenant_isolation="sandboxed"):
-        await world.wish(plain)
-        await world.wish(shut)
-        assert (await placed(world, plain.uuid)).node == ""
-        assert (await placed(world, shut.uuid)).node == "n1"
-
-
-async def test_a_resized_container_is_still_a_neighbour(world: World, fence: Fence) -> None:
-    await world.node("n1")
-    async with scheduling(world, fence, tenant_isolation="exclusive"):
-        mine = await running(world)
-        await world.wish(resized(mine, 3, memory=300))
-        await until(world, lambda: decided(world, mine.uuid) == 3)
-        sibling, stranger = wish(), wish(project_id="p2")
-        await world.wish(stranger)
-        assert (await placed(world, stranger.uuid)).node == ""
-        await world.wish(sibling)
-        assert (await placed(world, sibling.uuid)).node == "n1"

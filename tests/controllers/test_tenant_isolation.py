@@ -16,7 +16,9 @@ from zun.controllers.scheduling.cluster import PENDING, Cluster, Held, NodeFacts
 from zun.controllers.scheduling.options import SchedulerOptions
 from zun.controllers.scheduling.planner import NoPlace, Placement, Planner
 from zun.controllers.scheduling.requests import Request, request_of
-from zun.controllers.scheduling.tenants import Tenant, tenant_in
+from zun.controllers.scheduling.tenants import Tenant, Tenants, tenant_in
+from zun.model.children import Child, ImageSource, RecordKind
+from zun.model.container import ContainerSpec
 from zun.store import codec
 
 SANDBOXES = ("runsc", "kata")
@@ -25,11 +27,11 @@ PRIVILEGED = frozenset({"privileged"})
 
 
 def a_cloud(*names: str, **fields: object) -> Cluster:
-    return a_cluster(*(a_node(name, **{"runtimes": HANDLERS, **fields}) for name in names), sandboxes=SANDBOXES)
+    return a_cluster(*(a_node(name, **{"runtimes": HANDLERS, **fields}) for name in names), tenants=Tenants(SANDBOXES))
 
 
 def a_request(uuid: str, project: str, runtime: str | None = None, **fields: object) -> Request:
-    given: dict[str, object] = {"millicpus": 100, "memory_mib": 64, **fields}
+    given: dict[str, object] = {"millicpus": 100, "memory_mib": 64, "held_under": runtime, **fields}
     return Request(uuid=uuid, project_id=project, runtime=runtime, **given)
 
 
@@ -97,7 +99,7 @@ def test_a_default_runtime_of_the_engine_is_no_promise() -> None:
 def test_a_privileged_container_is_in_no_sandbox() -> None:
     cluster = a_cloud("n1", capabilities=PRIVILEGED)
     put(cluster, "n1", a_request("a", "shop", "runsc"))
-    assert where(cluster, a_request("b", "bank", "runsc", capabilities=PRIVILEGED), "sandboxed") == ""
+    assert where(cluster, a_request("b", "bank", "runsc", capabilities=PRIVILEGED, held_under=None), "sandboxed") == ""
 
 
 def test_a_project_fills_its_own_nodes_before_it_takes_another_one() -> None:
@@ -128,6 +130,20 @@ def test_who_is_about_to_leave_a_node_is_a_neighbour_until_that_is_written() -> 
     assert where(cluster, stranger, "exclusive") == "n1"
 
 
+def test_a_move_that_is_taken_back_leaves_everything_counted_as_before() -> None:
+    cluster = a_cloud("n1", "n2")
+    mover, stranger = a_request("a", "shop"), a_request("b", "bank")
+    put(cluster, "n1", mover)
+    put(cluster, "n2", mover, PENDING)
+    cluster.undo("a")
+    held = cluster.held("a")
+    assert held is not None
+    assert held.node == "n1"
+    assert where(cluster, stranger, "exclusive") == "n2"
+    cluster.release("a", 1)
+    assert not cluster.tenants.others("n1", "bank")
+
+
 def test_whose_move_came_to_nothing_is_where_it_was() -> None:
     cluster = a_cloud("n1", "n2")
     mover, stranger = a_request("a", "shop"), a_request("b", "bank")
@@ -152,9 +168,21 @@ def test_a_stored_wish_and_a_request_tell_of_the_same_tenant(fields: dict[str, o
     assert tenant_in(codec.encode(wished)) == request_of(wished).tenant
 
 
-def test_a_group_with_one_privileged_member_is_in_no_sandbox() -> None:
-    wish = b'{"project_id":"shop","spec":{"runtime":"runsc"},"children":[{"spec":{}},{"spec":{"privileged":true}}]}'
-    assert tenant_in(wish) == Tenant("shop")
+@pytest.mark.parametrize(
+    ("children", "under"),
+    [
+        ([spec(runtime="runsc"), spec(runtime="runsc")], "runsc"),
+        ([spec(runtime="runsc"), spec()], None),
+        ([spec(runtime="runsc"), spec(runtime="runsc", privileged=True)], None),
+    ],
+)
+def test_a_capsule_is_in_a_sandbox_when_all_of_it_is(children: list[ContainerSpec], under: str | None) -> None:
+    wished = record(
+        spec=spec(runtime="runsc"),
+        kind=RecordKind.CAPSULE,
+        children=[Child(str(number), one, ImageSource("busybox")) for number, one in enumerate(children)],
+    )
+    assert request_of(wished).tenant == tenant_in(codec.encode(wished)) == Tenant(wished.project_id, under)
 
 
 # Whatever happens, in whatever order
@@ -165,7 +193,7 @@ class World:
 
     def __init__(self, facts: Iterable[NodeFacts], mode: str, weigher: str) -> None:
         self.mode = mode
-        self.cluster = Cluster(random.Random(1), SANDBOXES)
+        self.cluster = Cluster(random.Random(1), Tenants(SANDBOXES))
         self.facts = list(facts)
         for one in self.facts:
             self.cluster.describe(one)
@@ -177,7 +205,8 @@ class World:
     def place(self, request: Request) -> None:
         """A new one; its place is written at once, or with others of its turn."""
         self.revision += 1
-        self._put(msgspec.structs.replace(request, uuid=f"c{self.revision}"))
+        under = None if request.capabilities else request.runtime
+        self._put(msgspec.structs.replace(request, uuid=f"c{self.revision}", held_under=under))
 
     def move(self, uuid: str) -> None:
         request, node = self.places[uuid]
@@ -303,7 +332,7 @@ def test_without_isolation_it_does_not_matter_whose_a_container_is(
     facts: list[NodeFacts], work: list[Request], weigher: str
 ) -> None:
     planner = Planner(SchedulerOptions(weigher=weigher, sample_size=2, sample_above=3))
-    known, blank = (Cluster(random.Random(1), sandboxes) for sandboxes in (SANDBOXES, ()))
+    known, blank = (Cluster(random.Random(1), tenants) for tenants in (Tenants(SANDBOXES), None))
     for one in facts:
         known.describe(one)
         blank.describe(one)

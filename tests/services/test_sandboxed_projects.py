@@ -5,10 +5,13 @@ import pytest
 
 from support.desk import P1, P2, context, desk_in
 from support.world import World
+from zun.drivers.runtime.types import Capability
+from zun.model.capsule_template import parse_template
 from zun.model.errors import Denied, Unsupported
 from zun.model.sandboxes import Sandboxes
 from zun.store import keys
 
+BOUNDS = {"cpu": (0.1, 16.0), "memory": (4.0, 8192.0)}
 P1_ONLY = Sandboxes(runtimes=("runsc", "kata"), projects=frozenset({P1}))
 
 
@@ -47,3 +50,13 @@ def test_rights_over_the_host_open_a_sandbox() -> None:
     with pytest.raises(Denied, match="'privileged' would open it"):
         P1_ONLY.runtime_for(P1, "runsc", privileged=True)
     assert P1_ONLY.runtime_for(P2, None, privileged=True) is None
+
+
+async def test_all_of_a_capsule_is_in_the_sandbox(world: World) -> None:
+    await world.node("n1", runtimes=["runc", "runsc"], capabilities=[Capability.CAPSULES.value])
+    template = {"kind": "capsule", "metadata": {"name": "shop"}, "spec": {"containers": [{"image": "busybox"}] * 2}}
+    async with desk_in(world, sandboxes=P1_ONLY) as desk:
+        mine = (await desk.service.capsules.create(context(), parse_template(template, BOUNDS))).record()
+        theirs = (await desk.service.capsules.create(context(P2), parse_template(template, BOUNDS))).record()
+    assert {one.runtime for one in (mine.spec, *(child.spec for child in mine.children))} == {"runsc"}
+    assert {one.runtime for one in (theirs.spec, *(child.spec for child in theirs.children))} == {None}

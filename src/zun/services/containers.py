@@ -83,7 +83,7 @@ class ContainerService:
             policy,
             clock,
             finding=self._finding,
-            composing=Composing(view, policy, clock=clock, images=images, options=options),
+            composing=Composing(view, policy, clock=clock, images=images, options=options, sandboxes=sandboxes),
             accepting=self._accepting,
             intents=intents,
             tracer=tracer,

@@ -2,7 +2,6 @@
 """The planner's snapshot: what nodes are and what is taken of them. Plain memory, kept up to date claim by claim."""
 
 import random
-from collections.abc import Collection
 
 import msgspec
 
@@ -118,11 +117,11 @@ class Held(msgspec.Struct, frozen=True):
 class Cluster:
     """All nodes, in a shuffled ring so that a stretch of it is a fair sample, and all claims on them."""
 
-    def __init__(self, rng: random.Random, sandboxes: Collection[str] = ()) -> None:
-        """`sandboxes`: the runtimes that shut containers off from their neighbours."""
+    def __init__(self, rng: random.Random, tenants: Tenants | None = None) -> None:
+        """`tenants`: what counts them, empty (None: nothing does)."""
         self.ring: list[NodeState] = []
         self.networks = Pools()
-        self.tenants = Tenants(sandboxes)
+        self.tenants = tenants or Tenants(isolated=False)
         self._rng = rng
         self._places: dict[str, int] = {}
         self._held: dict[str, Held] = {}
@@ -217,6 +216,13 @@ class Cluster:
     def revoke(self, uuid: str) -> None:
         """Give back whatever the container has; who calls it looks up what it really has."""
         self._drop(uuid)
+
+    def undo(self, uuid: str) -> None:
+        """The placing that was being written comes to nothing: the container has what it had."""
+        before = self._before_move.get(uuid)
+        self._drop(uuid)
+        if before is not None:
+            self.hold(uuid, before)
 
     def release(self, uuid: str, revision: int) -> None:
         """The container has no place any more as of `revision`; ignored when it got one later."""

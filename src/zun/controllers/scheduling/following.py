@@ -2,19 +2,18 @@
 """Keeps the planner's snapshot in step with the view, change by change."""
 
 import random
-from collections.abc import Collection
 
 from zun.controllers.scheduling.cluster import Cluster, Held, NodeFacts
-from zun.controllers.scheduling.tenants import tenant_in
+from zun.controllers.scheduling.tenants import Tenants, tenant_in
 from zun.store.view import Change, ContainerEntry, ImageEntry, NodeEntry, View
 
 
 class Follower:
     """Carries what the view shows of nodes and places into a cluster."""
 
-    def __init__(self, view: View, rng: random.Random, sandboxes: Collection[str] = ()) -> None:
+    def __init__(self, view: View, rng: random.Random, tenants: Tenants) -> None:
         self._view = view
-        self.cluster = Cluster(rng, sandboxes)
+        self.cluster = Cluster(rng, tenants)
 
     def rebuild(self) -> None:
         """Take in everything as it is; for the beginning, and when changes were missed."""

@@ -21,6 +21,7 @@ from zun.controllers.scheduling.options import SchedulerOptions
 from zun.controllers.scheduling.placing import Placer
 from zun.controllers.scheduling.planner import Planner
 from zun.controllers.scheduling.telling import Teller
+from zun.controllers.scheduling.tenants import Tenants
 from zun.controllers.scheduling.writing import Writer
 from zun.model.errors import Internal, Timeout, Unavailable
 from zun.model.records import ContainerRecord, Place, Verb
@@ -73,7 +74,8 @@ class SchedulingLoop:
         await self._view.ready()
         await self._view.fresh()
         waiting: Workset[str] = Workset()
-        follower = Follower(self._view, self._rng, self._sandboxes)
+        isolated = self._options.tenant_isolation != "none"
+        follower = Follower(self._view, self._rng, Tenants(self._sandboxes, isolated=isolated))
         may_refuse = asyncio.Event()
         self._stuck.clear()
         async with asyncio.TaskGroup() as tasks:

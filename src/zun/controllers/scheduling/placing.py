@@ -96,7 +96,6 @@ class Placer:
         """Hand a container to the node of the plan. What it takes is counted in `cluster` before anything is awaited."""
         record, began = undecided.record, self._clock.now()
         held = Held(node=plan.node, claim=plan.claim, addresses=plan.addresses, revision=PENDING, tenant=request.tenant)
-        had_before = cluster.held(record.uuid)
         cluster.hold(record.uuid, held)
         node = cluster.node(plan.node)
         assert node is not None  # noqa: S101 - the plan is from this cluster
@@ -113,9 +112,7 @@ class Placer:
                     keep=record.spec.auto_heal,
                 )
             except Conflict as error:
-                cluster.revoke(record.uuid)
-                if had_before is not None:
-                    cluster.hold(record.uuid, had_before)
+                cluster.undo(record.uuid)
                 return terms.refuse(error.message, error.message)
         place = self._place(undecided, plan, terms.resume)
         decided = codec.encode(place, over=undecided.raw)

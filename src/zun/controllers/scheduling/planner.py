@@ -9,6 +9,7 @@ empty one more would be lost to all others.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -75,8 +76,7 @@ class Planner:
         walked = 0
         search = self._among_own(filters, request, cluster, wanted)
         if search is None:
-            around = (ring[(start + step) % len(ring)] for step in range(len(ring)))
-            search = self._walk(around, filters, request, cluster, wanted)
+            search = self._walk(_around(ring, start), filters, request, cluster, wanted)
             walked = search.seen
         best = search.best
         if best is None:
@@ -125,3 +125,9 @@ class Planner:
                 refused.setdefault(one, []).append(node)
                 return False
         return True
+
+
+def _around(ring: Sequence[NodeState], start: int) -> Iterable[NodeState]:
+    """The whole ring from a place on."""
+    first = start % len(ring) if ring else 0
+    return map(ring.__getitem__, chain(range(first, len(ring)), range(first)))

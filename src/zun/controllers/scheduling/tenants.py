@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose containers are on which node, and which of them are not shut into a sandbox."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
+from zun.model.container import ContainerSpec
 from zun.store import codec
 
 
 class Tenant(msgspec.Struct, frozen=True):
-    """Whose a container is, and what it runs under: None for the engine's own choice, and for one with rights over the host, which no sandbox holds."""
+    """Whose a container or capsule is, and what all of it runs under: None for the engine's own choice, for one with rights over the host, which no
+    sandbox holds, and for a capsule of which not every container names its runtime: engines differ in what such a one runs under."""
 
     project_id: str
     runtime: str | None = None
@@ -35,14 +37,20 @@ class _Wish(msgspec.Struct):
 def tenant_in(wish: bytes) -> Tenant:
     """Read from a wish as it is stored. Raises `Internal` when it is damaged."""
     read = codec.decode(_Wish, wish)
-    opened = any(spec.privileged for spec in (read.spec, *(child.spec for child in read.children)))
-    return Tenant(read.project_id, None if opened else read.spec.runtime)
+    return Tenant(read.project_id, held_under(read.spec, [child.spec for child in read.children]))
+
+
+def held_under(spec: _Spec | ContainerSpec, children: Sequence[_Spec | ContainerSpec]) -> str | None:
+    """What all of a container, or of a capsule with its containers, runs under (as `Tenant` says)."""
+    kept = all(one.runtime == spec.runtime and not one.privileged for one in (spec, *children))
+    return spec.runtime if kept else None
 
 
 class Tenants:
-    """Counts containers by node and project. `sandboxes` are the runtimes that count as one."""
+    """Counts containers by node and project. `sandboxes` are the runtimes that count as one; without isolation nobody asks, and nothing is counted."""
 
-    def __init__(self, sandboxes: Collection[str] = ()) -> None:
+    def __init__(self, sandboxes: Collection[str] = (), *, isolated: bool = True) -> None:
+        self._isolated = isolated
         self._sandboxes = frozenset(sandboxes)
         self._all: dict[str, dict[str, int]] = {}
         self._exposed: dict[str, dict[str, int]] = {}
@@ -73,6 +81,8 @@ class Tenants:
         return self._nodes.get(project_id, ())
 
     def _count(self, node: str, tenant: Tenant, change: int) -> None:
+        if not self._isolated:
+            return
         _add(self._all, node, tenant.project_id, change)
         _add(self._nodes, tenant.project_id, node, change)
         if not self.sandboxed(tenant):
@@ -85,7 +95,9 @@ def _others(there: dict[str, int] | None, project_id: str) -> bool:
 
 def _add(counts: dict[str, dict[str, int]], key: str, of: str, change: int) -> None:
     """What falls to nothing is forgotten."""
-    inner = counts.setdefault(key, {})
+    inner = counts.get(key)
+    if inner is None:
+        inner = counts[key] = {}
     left = inner.get(of, 0) + change
     if left:
         inner[of] = left
