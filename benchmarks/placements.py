@@ -63,7 +63,9 @@ def measure(what: str, nodes: int, wanted: list[Request], options: SchedulerOpti
         if not isinstance(plan, Placement):
             raise SystemExit(f"{what}: {request} did not fit: {plan.detail}")
         start = (start + plan.seen) % len(cluster.ring)
-        cluster.hold(request.uuid, Held(node=plan.node, claim=plan.claim, addresses=(), revision=1))
+        cluster.hold(
+            request.uuid, Held(node=plan.node, claim=plan.claim, addresses=(), revision=1, tenant=request.tenant)
+        )
     seconds = time.perf_counter() - begin
     loads = [100 * node.millicpus / node.shared_millicpus for node in cluster.ring]
     return Measured(

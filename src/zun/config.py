@@ -121,7 +121,11 @@ def load(
     found = {
         name: _section(conf, name, struct, path, (overrides or {}).get(name, {})) for name, struct in sections().items()
     }
-    return Settings(state_dir=state_dir, **cast(dict[str, Any], found))
+    settings = Settings(state_dir=state_dir, **cast(dict[str, Any], found))
+    if settings.scheduler.tenant_isolation == "sandboxed" and not settings.controller.sandboxed_runtimes:
+        needed = "'sandboxed' needs [controller] sandboxed_runtimes, such as runsc"
+        raise _wrong(path, "[scheduler] tenant_isolation", ValueError(needed))
+    return settings
 
 
 def sample() -> str:

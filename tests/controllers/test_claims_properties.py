@@ -65,7 +65,7 @@ def test_no_order_of_things_gives_anything_twice(
             request = msgspec.structs.replace(argument, uuid=f"c{revision}")
             found = planner.plan(cluster, request, revision)
             if isinstance(found, Placement):
-                held = Held(node=found.node, claim=found.claim, addresses=(), revision=revision)
+                held = Held(node=found.node, claim=found.claim, addresses=(), revision=revision, tenant=request.tenant)
                 given_out[request.uuid] = held
                 cluster.hold(request.uuid, held)
             else:

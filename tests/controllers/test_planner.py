@@ -11,6 +11,7 @@ from zun.controllers.scheduling.cluster import Cluster, Held, NodeFacts
 from zun.controllers.scheduling.options import SchedulerOptions
 from zun.controllers.scheduling.planner import NoPlace, Placement, Planner
 from zun.controllers.scheduling.requests import Request, request_of
+from zun.controllers.scheduling.tenants import Tenants
 from zun.model.container import HealthCheck, Mount, NetRequest
 from zun.model.records import Claim, NetworkInfo
 
@@ -22,8 +23,8 @@ def a_node(name: str, **fields: object) -> NodeFacts:
     return NodeFacts(name=name, **(given | fields))
 
 
-def a_cluster(*nodes: NodeFacts) -> Cluster:
-    cluster = Cluster(random.Random(7))
+def a_cluster(*nodes: NodeFacts, tenants: Tenants | None = None) -> Cluster:
+    cluster = Cluster(random.Random(7), tenants)
     for node in nodes:
         cluster.describe(node)
     return cluster
@@ -45,7 +46,10 @@ def fill(cluster: Cluster, requests: list[Request], **options: object) -> Counte
         found = planner.plan(cluster, request, start)
         assert isinstance(found, Placement), found
         start += found.seen
-        cluster.hold(request.uuid, Held(node=found.node, claim=found.claim, addresses=found.addresses, revision=1))
+        cluster.hold(
+            request.uuid,
+            Held(node=found.node, claim=found.claim, addresses=found.addresses, revision=1, tenant=request.tenant),
+        )
         where[found.node] += 1
     return where
 

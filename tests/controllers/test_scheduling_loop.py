@@ -49,6 +49,7 @@ def a_loop(world: World, **options: object) -> SchedulingLoop:
         options=SchedulerOptions(**options),
         rng=random.Random(3),
         heal_delay_seconds=60.0,
+        sandboxes=["runsc"],
     )
 
 

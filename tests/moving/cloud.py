@@ -42,7 +42,8 @@ _LOOK_SECONDS = 0.25
 class Cloud:
     """Everything. `twice` holds each container that was seen running twice when it should not."""
 
-    def __init__(self, directory: Path, names: list[str]) -> None:
+    def __init__(self, directory: Path, names: list[str], scheduler: SchedulerOptions | None = None) -> None:
+        self._scheduler = scheduler or SchedulerOptions()
         self.clock = LoopClock()
         self.store = MemoryStore(self.clock)
         self.view = View(self.store, self.clock)
@@ -76,7 +77,7 @@ class Cloud:
             view=self.view,
             clock=self.clock,
             master_key=self.master_key,
-            options=SchedulerOptions(),
+            options=self._scheduler,
             rng=random.Random(3),
             heal_delay_seconds=DELAY,
         )
@@ -120,13 +121,13 @@ class Cloud:
 
     # people
 
-    async def create(self, *, heal: bool = True, run: bool = True, **fields: object) -> str:
+    async def create(self, *, heal: bool = True, run: bool = True, project: str = P1, **fields: object) -> str:
         """Have a container made; its uuid."""
         given: dict[str, object] = {
             "image": "busybox", "command": ["sleep", "1000000"], "cpu": 0.1, "memory": 64, "auto_heal": heal, **fields,
         }  # fmt: skip
         wished = some_spec(**given)
-        entry = await self.containers.create(context(), wished, {}, run=run, given=frozenset(given))
+        entry = await self.containers.create(context(project), wished, {}, run=run, given=frozenset(given))
         return entry.uuid
 
     async def delete(self, uuid: str) -> None:
@@ -235,9 +236,11 @@ async def _end(task: "asyncio.Task[object] | asyncio.Task[None]") -> None:
 
 
 @asynccontextmanager
-async def cloud_of(directory: Path, names: list[str]) -> AsyncIterator[Cloud]:
+async def cloud_of(
+    directory: Path, names: list[str], scheduler: SchedulerOptions | None = None
+) -> AsyncIterator[Cloud]:
     """A cloud whose machines all work."""
-    cloud = Cloud(directory, names)
+    cloud = Cloud(directory, names, scheduler)
     try:
         await cloud.begin()
         yield cloud

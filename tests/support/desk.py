@@ -12,6 +12,7 @@ from zun.base.ids import new_request_id
 from zun.base.sealing import MasterKey
 from zun.model.caller import Caller, RequestContext
 from zun.model.records import Limits
+from zun.model.sandboxes import NO_SANDBOXES, Sandboxes
 from zun.policy.enforcer import Policy
 from zun.services.containers import ContainerService
 from zun.services.options import ContainerOptions, QuotaOptions
@@ -51,7 +52,10 @@ class Desk:
 
 @asynccontextmanager
 async def desk_in(
-    world: World, options: ContainerOptions | None = None, limits: Limits | None = None
+    world: World,
+    options: ContainerOptions | None = None,
+    limits: Limits | None = None,
+    sandboxes: Sandboxes = NO_SANDBOXES,
 ) -> AsyncIterator[Desk]:
     """The services, running while the context lasts."""
     master_key = MasterKey(bytes(32))
@@ -63,6 +67,7 @@ async def desk_in(
         master_key=master_key,
         options=options or ContainerOptions(),
         default_limits=limits or QuotaOptions().limits(),
+        sandboxes=sandboxes,
         rng=random.Random(7),
     )
     async with asyncio.TaskGroup() as tasks:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import msgspec
 
+from zun.model.sandboxes import Sandboxes
+
 
 class ControllerOptions(msgspec.Struct, frozen=True):
     """The control loops, one of which leads."""
@@ -24,6 +26,19 @@ class ControllerOptions(msgspec.Struct, frozen=True):
             le=86400,
         ),
     ] = 60.0
+    sandboxed_runtimes: Annotated[
+        list[str],
+        msgspec.Meta(
+            description="Runtimes that shut a container off from the kernel of its host, such as runsc or kata; the preferred one first. API servers and "
+            "controllers need the same."
+        ),
+    ] = []
+    sandboxed_projects: Annotated[
+        list[str],
+        msgspec.Meta(
+            description="Projects (ids, or * for all) whose new containers must run under one of sandboxed_runtimes; those that name none get the first."
+        ),
+    ] = []
     drain_at_once: Annotated[
         int,
         msgspec.Meta(
@@ -36,3 +51,12 @@ class ControllerOptions(msgspec.Struct, frozen=True):
             description="How often the history of deleted containers is searched for what is too old, in seconds.", ge=1
         ),
     ] = 600.0
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` when a sandbox is demanded and none is known."""
+        if self.sandboxed_projects and not self.sandboxed_runtimes:
+            raise ValueError("sandboxed_projects needs sandboxed_runtimes, such as runsc")
+
+    def sandboxes(self) -> Sandboxes:
+        """The same as what containers are checked with."""
+        return Sandboxes(tuple(self.sandboxed_runtimes), frozenset(self.sandboxed_projects))

@@ -13,6 +13,7 @@ from zun.model.children import Child, RecordKind
 from zun.model.container import ContainerSpec, NetRequest
 from zun.model.errors import Invalid
 from zun.model.records import ContainerRecord, Intent, Verb
+from zun.model.sandboxes import NO_SANDBOXES, Sandboxes
 from zun.policy.enforcer import Policy
 from zun.services import requirements
 from zun.services.admitting import Accept
@@ -30,13 +31,21 @@ class Composing:
     """Checks capsules against policy and state, and writes down what they ask for."""
 
     def __init__(
-        self, view: View, policy: Policy, *, clock: Clock, images: ImageSources, options: ContainerOptions
+        self,
+        view: View,
+        policy: Policy,
+        *,
+        clock: Clock,
+        images: ImageSources,
+        options: ContainerOptions,
+        sandboxes: Sandboxes = NO_SANDBOXES,
     ) -> None:
         self._view = view
         self._policy = policy
         self._clock = clock
         self._images = images
         self._options = options
+        self._sandboxes = sandboxes
 
     def prepare(self, ctx: RequestContext, request: CapsuleRequest) -> Accept:
         """What is to be recorded. The view must be fresh. Raises what the wire contract says; nothing is written yet."""
@@ -50,6 +59,7 @@ class Composing:
             for number, one in enumerate(asked)
         ]
         spec = self._spec(request, children)
+        self._shut_in(caller.project_id, spec, children)
         requirements.check_capsule(spec, [child.spec for child in children], self._view)
         if spec.nets:
             nodes = requirements.known_nodes(self._view)
@@ -87,6 +97,11 @@ class Composing:
         spec = msgspec.structs.replace(asked.spec, name=name, image_pull_policy=policy)
         source = self._images.resolve(project, spec.image, None, policy).source
         return Child(new_uuid(), spec, source, init=init, given_name=asked.given_name)
+
+    def _shut_in(self, project_id: str, spec: ContainerSpec, children: list[Child]) -> None:
+        """A template names no runtime; where the project demands a sandbox all of the capsule runs under one. Raises `Denied`."""
+        for one in (spec, *(child.spec for child in children)):
+            one.runtime = self._sandboxes.runtime_for(project_id, one.runtime, privileged=one.privileged)
 
     def _spec(self, request: CapsuleRequest, children: list[Child]) -> ContainerSpec:
         """What the capsule is as one: it has no image of its own."""

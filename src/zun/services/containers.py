@@ -14,6 +14,7 @@ from zun.model.container import ContainerSpec
 from zun.model.creation import ContainerChanges
 from zun.model.errors import Internal
 from zun.model.records import Limits, Verb
+from zun.model.sandboxes import NO_SANDBOXES, Sandboxes
 from zun.policy.enforcer import Policy
 from zun.services.accepting import Accepting
 from zun.services.actions import ActionArguments, Actions
@@ -51,6 +52,7 @@ class ContainerService:
         master_key: MasterKey,
         options: ContainerOptions,
         default_limits: Limits,
+        sandboxes: Sandboxes = NO_SANDBOXES,
         rng: random.Random | None = None,
         tracer: Tracer = NO_TRACER,
     ) -> None:
@@ -58,7 +60,9 @@ class ContainerService:
         self._clock = clock
         self._tracer = tracer
         self._finding = Finding(view, policy)
-        self._creating = Creating(view, policy, clock=clock, master_key=master_key, options=options, rng=rng)
+        self._creating = Creating(
+            view, policy, clock=clock, master_key=master_key, options=options, sandboxes=sandboxes, rng=rng
+        )
         self._accepting = Accepting(store, view, clock, default_limits)
         intents = Intents(store, view, clock, options, tracer=tracer)
         images = ImageSources(view, master_key)
@@ -79,7 +83,7 @@ class ContainerService:
             policy,
             clock,
             finding=self._finding,
-            composing=Composing(view, policy, clock=clock, images=images, options=options),
+            composing=Composing(view, policy, clock=clock, images=images, options=options, sandboxes=sandboxes),
             accepting=self._accepting,
             intents=intents,
             tracer=tracer,

@@ -14,6 +14,7 @@ from zun.model.caller import Caller, RequestContext
 from zun.model.container import ContainerSpec, NetRequest
 from zun.model.errors import Invalid, NotFound
 from zun.model.records import ContainerRecord, Intent, Verb
+from zun.model.sandboxes import NO_SANDBOXES, Sandboxes
 from zun.policy.enforcer import Policy
 from zun.services import own_networks, requirements
 from zun.services.admitting import Accept
@@ -40,6 +41,7 @@ class Creating:
         clock: Clock,
         master_key: MasterKey,
         options: ContainerOptions,
+        sandboxes: Sandboxes = NO_SANDBOXES,
         rng: random.Random | None = None,
     ) -> None:
         self._view = view
@@ -47,6 +49,7 @@ class Creating:
         self._clock = clock
         self._master_key = master_key
         self._options = options
+        self._sandboxes = sandboxes
         self._images = ImageSources(view, master_key)
         self._rng = rng or random.Random()  # noqa: S311 - names need not be unguessable
 
@@ -57,7 +60,7 @@ class Creating:
         started = self._clock.now()
         caller = ctx.caller
         self._authorize(caller, spec, given)
-        spec = self._completed(spec, given)
+        spec = self._completed(caller, spec, given)
         _check_plain(spec, files)
         requirements.check(spec, self._view)
         spec = self._with_known_host(spec)
@@ -102,12 +105,14 @@ class Creating:
         if spec.privileged:
             self._policy.authorize(caller, "container:create:privileged", project_id=caller.project_id)
 
-    def _completed(self, spec: ContainerSpec, given: frozenset[str]) -> ContainerSpec:
-        """With the operator's defaults for what the request leaves open."""
+    def _completed(self, caller: Caller, spec: ContainerSpec, given: frozenset[str]) -> ContainerSpec:
+        """With the operator's defaults for what the request leaves open. Raises `Denied` for what his demands forbid."""
         options = self._options
+        runtime = self._sandboxes.runtime_for(caller.project_id, spec.runtime, privileged=spec.privileged)
         return msgspec.structs.replace(
             spec,
             name=spec.name or random_name(self._rng),
+            runtime=runtime,
             cpu=spec.cpu if "cpu" in given else options.default_cpu,
             memory=spec.memory if "memory" in given else options.default_memory,
             disk=spec.disk if "disk" in given else options.default_disk,

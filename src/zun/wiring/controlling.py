@@ -57,6 +57,7 @@ def _loops(
         options=settings.scheduler,
         rng=random.Random(),  # noqa: S311 - spreads load, guards nothing
         heal_delay_seconds=settings.controller.heal_delay_seconds if shared else None,
+        sandboxes=settings.controller.sandboxed_runtimes,
         meter=meter,
         tracer=tracer,
     )

@@ -116,6 +116,7 @@ def _services(
             master_key=master_key,
             options=settings.containers,
             default_limits=defaults,
+            sandboxes=settings.controller.sandboxes(),
             tracer=tracer,
         ),
         live=LiveService(view, policy, directory, ConsoleGrants(store, clock, settings.live), settings.live),

@@ -6,6 +6,7 @@ import random
 import msgspec
 
 from zun.controllers.scheduling.pools import Pools
+from zun.controllers.scheduling.tenants import Tenant, Tenants
 from zun.model.networks import CNI, NetworkRecord
 from zun.model.records import Claim, NetworkInfo
 
@@ -104,23 +105,27 @@ PENDING = 2**62
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A container's claim, as of the store's revision in which it was written."""
+    """A container's claim, as of the store's revision in which it was written; `tenant` tells whose it is."""
 
     node: str
     claim: Claim
     addresses: tuple[str, ...]
     revision: int
+    tenant: Tenant
 
 
 class Cluster:
     """All nodes, in a shuffled ring so that a stretch of it is a fair sample, and all claims on them."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, tenants: Tenants | None = None) -> None:
+        """`tenants`: what counts them, empty (None: nothing does)."""
         self.ring: list[NodeState] = []
         self.networks = Pools()
+        self.tenants = tenants or Tenants(isolated=False)
         self._rng = rng
         self._places: dict[str, int] = {}
         self._held: dict[str, Held] = {}
+        self._before_move: dict[str, Held] = {}
         self._addresses: dict[str, str] = {}
         self._homeless: dict[str, dict[str, Claim]] = {}
         self._images: dict[str, tuple[str, str]] = {}
@@ -171,11 +176,15 @@ class Cluster:
         if before is not None:
             if held.revision < before.revision:
                 return
-            if held.node == before.node and held.claim == before.claim and held.addresses == before.addresses:
+            if msgspec.structs.replace(before, revision=held.revision) == held:
                 self._held[uuid] = held
                 return
         self._drop(uuid)
+        if before is not None and held.revision == PENDING and before.node != held.node:
+            self._before_move[uuid] = before
+            self.tenants.come(before.node, before.tenant)
         self._held[uuid] = held
+        self.tenants.come(held.node, held.tenant)
         for address in held.addresses:
             self.note_owner(address, uuid)
         node = self.node(held.node)
@@ -194,6 +203,7 @@ class Cluster:
 
     def settle(self, uuid: str, revision: int) -> None:
         """The claim that was being written is written, as of `revision`."""
+        self._moved(uuid)
         held = self._held.get(uuid)
         if held is not None and held.revision == PENDING:
             self._held[uuid] = msgspec.structs.replace(held, revision=revision)
@@ -206,6 +216,13 @@ class Cluster:
     def revoke(self, uuid: str) -> None:
         """Give back whatever the container has; who calls it looks up what it really has."""
         self._drop(uuid)
+
+    def undo(self, uuid: str) -> None:
+        """The placing that was being written comes to nothing: the container has what it had."""
+        before = self._before_move.get(uuid)
+        self._drop(uuid)
+        if before is not None:
+            self.hold(uuid, before)
 
     def release(self, uuid: str, revision: int) -> None:
         """The container has no place any more as of `revision`; ignored when it got one later."""
@@ -233,10 +250,18 @@ class Cluster:
         """The container that holds a fixed address (by its key)."""
         return self._addresses.get(address)
 
+    def _moved(self, uuid: str) -> None:
+        """Whoever is to leave a node is a neighbour there until that is written: it may stay after all."""
+        before = self._before_move.pop(uuid, None)
+        if before is not None:
+            self.tenants.go(before.node, before.tenant)
+
     def _drop(self, uuid: str) -> None:
+        self._moved(uuid)
         held = self._held.pop(uuid, None)
         if held is None:
             return
+        self.tenants.go(held.node, held.tenant)
         for address in held.addresses:
             if self._addresses.get(address) == uuid:
                 del self._addresses[address]

@@ -4,15 +4,16 @@
 import random
 
 from zun.controllers.scheduling.cluster import Cluster, Held, NodeFacts
+from zun.controllers.scheduling.tenants import Tenants, tenant_in
 from zun.store.view import Change, ContainerEntry, ImageEntry, NodeEntry, View
 
 
 class Follower:
     """Carries what the view shows of nodes and places into a cluster."""
 
-    def __init__(self, view: View, rng: random.Random) -> None:
+    def __init__(self, view: View, rng: random.Random, tenants: Tenants) -> None:
         self._view = view
-        self.cluster = Cluster(rng)
+        self.cluster = Cluster(rng, tenants)
 
     def rebuild(self) -> None:
         """Take in everything as it is; for the beginning, and when changes were missed."""
@@ -70,6 +71,7 @@ class Follower:
                     claim=place.claim,
                     addresses=tuple(place.addresses),
                     revision=entry.place_revision,
+                    tenant=tenant_in(entry.wish_raw),
                 ),
             )
 

@@ -7,6 +7,7 @@ Level-triggered: a change only names a container; what is to be done is read fro
 import asyncio
 import logging
 import random
+from collections.abc import Collection
 
 from zun.base.clock import Clock
 from zun.base.request_scope import in_request
@@ -20,6 +21,7 @@ from zun.controllers.scheduling.options import SchedulerOptions
 from zun.controllers.scheduling.placing import Placer
 from zun.controllers.scheduling.planner import Planner
 from zun.controllers.scheduling.telling import Teller
+from zun.controllers.scheduling.tenants import Tenants
 from zun.controllers.scheduling.writing import Writer
 from zun.model.errors import Internal, Timeout, Unavailable
 from zun.model.records import ContainerRecord, Place, Verb
@@ -50,15 +52,18 @@ class SchedulingLoop:
         options: SchedulerOptions,
         rng: random.Random,
         heal_delay_seconds: float | None = None,
+        sandboxes: Collection[str] = (),
         meter: Meter = NO_METER,
         tracer: Tracer = NO_TRACER,
     ) -> None:
-        """`heal_delay_seconds`: after so long without its node a container that heals may be placed elsewhere (None: never)."""
+        """`heal_delay_seconds`: after so long without its node a container that heals may be placed elsewhere (None: never). `sandboxes`: the runtimes behind which
+        projects may be neighbours where tenant isolation is `sandboxed`."""
         self._store = store
         self._view = view
         self._clock = clock
         self._options = options
         self._rng = rng
+        self._sandboxes = sandboxes
         self._stuck: set[str] = set()
         self._teller = Teller(clock, meter, tracer)
         self._placer = Placer(store, Planner(options), master_key, clock, heal_delay_seconds=heal_delay_seconds)
@@ -69,7 +74,8 @@ class SchedulingLoop:
         await self._view.ready()
         await self._view.fresh()
         waiting: Workset[str] = Workset()
-        follower = Follower(self._view, self._rng)
+        isolated = self._options.tenant_isolation != "none"
+        follower = Follower(self._view, self._rng, Tenants(self._sandboxes, isolated=isolated))
         may_refuse = asyncio.Event()
         self._stuck.clear()
         async with asyncio.TaskGroup() as tasks:

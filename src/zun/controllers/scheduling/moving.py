@@ -18,6 +18,7 @@ from zun.controllers.scheduling.history import Past, move_line
 from zun.controllers.scheduling.placing import Placer, Terms, Undecided, kept_claims
 from zun.controllers.scheduling.planner import NoPlace, Placement
 from zun.controllers.scheduling.requests import request_of
+from zun.controllers.scheduling.tenants import tenant_in
 from zun.model.inbox import removal_order
 from zun.model.moving import Leaving, Resume
 from zun.model.records import Observation, Place, PlaceFailure, SeenState
@@ -107,7 +108,9 @@ class Mover:
         found = self._search(undecided, place, resume, cluster)
         if isinstance(found, NoPlace):
             return self._stay_if_news(undecided, place, found)
-        kept = Held(node=found.node, claim=found.claim, addresses=(), revision=PENDING)
+        kept = Held(
+            node=found.node, claim=found.claim, addresses=(), revision=PENDING, tenant=tenant_in(undecided.wish_raw)
+        )
         cluster.hold(reservation(place.uuid), kept)
         told = msgspec.structs.replace(place, leaving=msgspec.structs.replace(leaving, order=resume), failure=None)
         told_raw = codec.encode(told, over=undecided.raw)

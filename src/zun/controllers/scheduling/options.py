@@ -15,6 +15,13 @@ class SchedulerOptions(msgspec.Struct, frozen=True):
             description="Which node is best: 'spread' keeps all equally free, 'pack' fills one after the other."
         ),
     ] = "spread"
+    tenant_isolation: Annotated[
+        Literal["none", "sandboxed", "exclusive"],
+        msgspec.Meta(
+            description="Whose containers may share a node. 'none': anybody's; 'sandboxed': those of different projects where each of them runs under one of "
+            "[controller] sandboxed_runtimes; 'exclusive': those of one project only. What is placed already stays where it is."
+        ),
+    ] = "none"
     sample_size: Annotated[
         int,
         msgspec.Meta(

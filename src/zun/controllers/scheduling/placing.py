@@ -95,7 +95,7 @@ class Placer:
     ) -> Decision:
         """Hand a container to the node of the plan. What it takes is counted in `cluster` before anything is awaited."""
         record, began = undecided.record, self._clock.now()
-        held = Held(node=plan.node, claim=plan.claim, addresses=plan.addresses, revision=PENDING)
+        held = Held(node=plan.node, claim=plan.claim, addresses=plan.addresses, revision=PENDING, tenant=request.tenant)
         cluster.hold(record.uuid, held)
         node = cluster.node(plan.node)
         assert node is not None  # noqa: S101 - the plan is from this cluster
@@ -112,7 +112,7 @@ class Placer:
                     keep=record.spec.auto_heal,
                 )
             except Conflict as error:
-                cluster.revoke(record.uuid)
+                cluster.undo(record.uuid)
                 return terms.refuse(error.message, error.message)
         place = self._place(undecided, plan, terms.resume)
         decided = codec.encode(place, over=undecided.raw)

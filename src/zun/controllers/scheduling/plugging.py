@@ -12,6 +12,7 @@ from zun.controllers.scheduling.decisions import Decision, News
 from zun.controllers.scheduling.placing import networks_unchanged
 from zun.controllers.scheduling.pools import Wanted, attachment, claims_of
 from zun.controllers.scheduling.requests import exposed_of
+from zun.controllers.scheduling.tenants import tenant_in
 from zun.model.container import NetRequest
 from zun.model.records import NETWORK_VERBS, ContainerRecord, Intent, NameClaim, Observation, Place, Verb
 from zun.store import codec, keys
@@ -35,7 +36,13 @@ def decide(entry: ContainerEntry, cluster: Cluster, now: float) -> Decision | No
     known = {intent.n for intent in record.intents}
     place.networks_refused = {n: reason for n, reason in place.networks_refused.items() if n in known}
     fresh = [key for key in place.addresses if key not in before.addresses]
-    held = Held(node=place.node, claim=place.claim, addresses=tuple(place.addresses), revision=PENDING)
+    held = Held(
+        node=place.node,
+        claim=place.claim,
+        addresses=tuple(place.addresses),
+        revision=PENDING,
+        tenant=tenant_in(entry.wish_raw),
+    )
     cluster.hold(record.uuid, held)
     decided = codec.encode(place, over=entry.place_raw)
     refused = [place.networks_refused[one.n] for one in waiting if one.n in place.networks_refused]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from zun.controllers.scheduling.tenants import Tenant, held_under
 from zun.drivers.runtime.types import Capability
 from zun.model.attachments import Attachment, Port
 from zun.model.children import RecordKind
@@ -23,7 +24,7 @@ _LOCAL = f"{LOCAL_DOMAIN}/"
 class Request(msgspec.Struct, frozen=True):
     """One container's demands. `dedicated` is a number of whole cpus (0: it shares); `secrets` tells that files or a login
     must be sealed for the node; `local_images` only lie on the node where they were committed; `leaves` is the node it must not
-    be placed on since it leaves that. `exposed` are the only ports that are open on networks of the service (None: all). `kept` are interfaces that it has already, with addresses on networks of the control plane; None: it has none such."""
+    be placed on since it leaves that; `held_under` is the runtime that all of it surely runs under. `exposed` are the only ports that are open on networks of the service (None: all). `kept` are interfaces that it has already, with addresses on networks of the control plane; None: it has none such."""
 
     uuid: str
     millicpus: int
@@ -40,8 +41,14 @@ class Request(msgspec.Struct, frozen=True):
     local_images: tuple[str, ...] = ()
     leaves: str | None = None
     project_id: str = ""
+    held_under: str | None = None
     exposed: tuple[Port, ...] | None = None
     kept: tuple[Attachment, ...] | None = None
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose it is, and what all of it runs under."""
+        return Tenant(self.project_id, self.held_under)
 
     def claim(self, cpus: tuple[int, ...] = ()) -> Claim:
         """What it takes of a node; `cpus` are those it got for itself."""
@@ -82,6 +89,7 @@ def request_of(
         local_images=tuple(one.reference for one in sources if one.reference.startswith(_LOCAL)),
         leaves=leaves,
         project_id=record.project_id,
+        held_under=held_under(spec, [child.spec for child in record.children]),
         exposed=exposed_of(spec),
         kept=_kept(place),
     )

@@ -6,6 +6,7 @@ import msgspec
 from zun.controllers.scheduling.cluster import PENDING, Cluster, Held, NodeState, cpus_of
 from zun.controllers.scheduling.decisions import Decision, News
 from zun.controllers.scheduling.requests import dedicated_cpus
+from zun.controllers.scheduling.tenants import tenant_in
 from zun.model.records import Claim, ContainerRecord, Intent, Place, Verb
 from zun.model.resources import millicpus
 from zun.store import codec, keys
@@ -33,7 +34,13 @@ def decide(entry: ContainerEntry, cluster: Cluster, now: float) -> Decision | No
     known = {intent.n for intent in record.intents}
     place.resize_refused = {n: reason for n, reason in place.resize_refused.items() if n in known}
     decided = codec.encode(place, over=entry.place_raw)
-    held = Held(node=place.node, claim=place.claim, addresses=tuple(place.addresses), revision=PENDING)
+    held = Held(
+        node=place.node,
+        claim=place.claim,
+        addresses=tuple(place.addresses),
+        revision=PENDING,
+        tenant=tenant_in(entry.wish_raw),
+    )
     cluster.hold(record.uuid, held)
     return Decision(
         uuid=record.uuid,

@@ -14,6 +14,7 @@ from zun.controllers.scheduling.filters.disk import DiskFilter
 from zun.controllers.scheduling.filters.enabled import EnabledFilter
 from zun.controllers.scheduling.filters.host import HostFilter
 from zun.controllers.scheduling.filters.image import ImageFilter
+from zun.controllers.scheduling.filters.isolation import IsolationFilter
 from zun.controllers.scheduling.filters.labels import LabelFilter
 from zun.controllers.scheduling.filters.leaving import DrainingFilter, LeftFilter
 from zun.controllers.scheduling.filters.memory import MemoryFilter
@@ -23,15 +24,17 @@ from zun.controllers.scheduling.filters.secrets import SecretsFilter
 from zun.controllers.scheduling.filters.up import ForcedDownFilter, UpFilter
 from zun.controllers.scheduling.filters.zone import ZoneFilter
 
-__all__ = ["FILTERS", "Filter"]
+__all__ = ["FILTERS", "Filter", "IsolationFilter", "isolating"]
 
-FILTERS: tuple[Filter, ...] = (
+_OF_NODES: tuple[Filter, ...] = (
     HostFilter(),
     ForcedDownFilter(),
     LeftFilter(),
     UpFilter(),
     EnabledFilter(),
     DrainingFilter(),
+)
+_OF_REQUESTS: tuple[Filter, ...] = (
     ZoneFilter(),
     LabelFilter(),
     RuntimeFilter(),
@@ -47,3 +50,9 @@ FILTERS: tuple[Filter, ...] = (
     AddressFilter(),
     RoomFilter(),
 )
+FILTERS = _OF_NODES + _OF_REQUESTS
+
+
+def isolating(one: IsolationFilter) -> tuple[Filter, ...]:
+    """The same with tenant isolation, which nodes that can have nothing at all are not asked about."""
+    return (*_OF_NODES, one, *_OF_REQUESTS)
