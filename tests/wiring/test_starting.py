@@ -57,6 +57,21 @@ def test_roles_go_on_by_themselves_when_their_store_comes(dark: Cluster) -> None
 
 
 @pytest.mark.etcd
+@pytest.mark.docker
+def test_a_node_whose_engine_is_away_waits_for_it_and_goes_on(dark: Cluster, tmp_path: Path) -> None:
+    dark.etcd.start()
+    dark.api("api").start()
+    engine = tmp_path / "engine.sock"
+    node = dark.compute("n1", f"[docker]\nurl = unix://{engine}\n", runtime="docker")
+    node.begin()
+    node.until_it_says("The engine (docker) cannot be used yet")
+    assert str(engine) in node.said()
+    engine.symlink_to("/var/run/docker.sock")
+    node.until_it_says("zund compute is ready")
+    assert node.stop() == 0
+
+
+@pytest.mark.etcd
 @pytest.mark.parametrize("role", ["api", "controller", "compute"])
 def test_a_role_whose_store_went_away_ends_when_it_is_told_to(dark: Cluster, role: str) -> None:
     dark.etcd.start()
@@ -119,7 +134,7 @@ async def test_waiting_is_told_at_once_and_every_minute_and_so_is_its_end(caplog
     caplog.set_level("INFO")
     told: list[str] = []
     away = Scripted(*[Unavailable("no one there"), Timeout("slow")] * 7)
-    assert await reached("here", away.reach, QuickClock(), retry=EVERY_10_SECONDS, waits=told.append) == "there"
+    assert await reached("store here", away.reach, QuickClock(), retry=EVERY_10_SECONDS, waits=told.append) == "there"
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", "WARNING", "INFO"]
     assert "no one there" in caplog.records[0].getMessage()
     assert "since 120 seconds" in caplog.records[2].getMessage()
@@ -128,4 +143,4 @@ async def test_waiting_is_told_at_once_and_every_minute_and_so_is_its_end(caplog
 
 async def test_who_is_refused_by_the_store_does_not_wait() -> None:
     with pytest.raises(Denied):
-        await reached("here", Scripted(Unavailable("away"), Denied("not you")).reach, QuickClock())
+        await reached("store here", Scripted(Unavailable("away"), Denied("not you")).reach, QuickClock())

@@ -14,6 +14,8 @@ from zun.api.request_heads import within
 from zun.model.errors import Unavailable
 
 _BACKLOG = 2048
+_KEEP_ALIVE_SECONDS = 75
+"""An idle connection is closed by who asks, who knows that he is not asking just now: HAProxy does so after 60 s at the latest."""
 _MAX_SOCKET_MESSAGE = 1024 * 1024
 _GRACE_SECONDS = 1
 _SILENT_PEER_MILLISECONDS = 660_000
@@ -70,6 +72,7 @@ async def serve(app: ASGIApp, options: ApiOptions, listening: socket.socket) -> 
         limit_concurrency=options.max_connections or None,
         timeout_graceful_shutdown=options.stop_seconds,
         backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
     server = QuietServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))

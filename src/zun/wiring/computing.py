@@ -3,6 +3,7 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from zun.agent.identity import boot_id, load_identity
 from zun.agent.recovery import patiently
 from zun.base.clock import Clock
 from zun.config import Settings
+from zun.drivers.runtime.base import Runtime
 from zun.services.node_registration import Newcomer, NodeRegistration
 from zun.store.interface import Store
 from zun.store.nodelink_store import StoreNodeLink
@@ -22,6 +24,8 @@ from zun.telemetry.tracing import NO_TRACER, Tracer
 from zun.wiring.basis import node_key
 from zun.wiring.engines import open_engine
 from zun.wiring.networks import node_networks
+from zun.wiring.reaching import reached
+from zun.wiring.service_manager import ServiceManager
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,22 @@ async def build_node(
     endpoint: Endpoint = NOWHERE,
     meter: Meter = NO_METER,
     tracer: Tracer = NO_TRACER,
+    patient: bool = False,
 ) -> Node:
-    """The node called `name`, linked to the control plane through `store`; `endpoint` is where its streams are served."""
+    """The node called `name`, linked to the control plane through `store`; `endpoint` is where its streams are served.
+
+    An engine that does not answer is waited for when `patient`; else raises `Unavailable`.
+    """
     stack.callback(os.close, hold_alone(settings.state_dir))
     identity = load_identity(settings.state_dir)
     key = node_key(settings.state_dir)
     networks = node_networks(settings)
-    engine = await open_engine(settings, identity, clock, networks)
+
+    def open_it() -> Awaitable[Runtime]:
+        return open_engine(settings, identity, clock, networks)
+
+    what, waits = f"engine ({settings.runtime.driver})", ServiceManager.of_this_process().waits
+    engine = await (reached(what, open_it, clock, waits=waits) if patient else open_it())
     stack.push_async_callback(engine.close)
     agent = Agent(
         runtime=engine,

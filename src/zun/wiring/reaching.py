@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for the store when a process starts before it, as long as that takes (docs/decisions/0023-who-waits-for-the-store.md)."""
+"""Waiting for the store or the engine when a process starts before it, as long as that takes (docs/decisions/0023-who-waits-for-the-store.md)."""
 
 import gc
 import logging
@@ -25,10 +25,10 @@ def nobody_asks(_: str) -> None:
 
 
 async def reached(
-    where: str, reach: Callable[[], Awaitable[T]], clock: Clock, *, retry: Backoff = _RETRY, waits: Waits = nobody_asks
+    what: str, reach: Callable[[], Awaitable[T]], clock: Clock, *, retry: Backoff = _RETRY, waits: Waits = nobody_asks
 ) -> T:
     """What `reach` returns once it does. While it raises `Unavailable` or `Timeout` it is tried again, and a line of the log says so at
-    once and then every minute; whatever else it raises is for good. `where` names the store for people.
+    once and then every minute; whatever else it raises is for good. `what` is awaited, for people: "store etcd1:2379".
     """
     since = clock.monotonic()
     failures, said_at = 0, float("-inf")
@@ -40,13 +40,13 @@ async def reached(
             gc.enable()  # off for a quick start, which this is none: failures are garbage in cycles
         else:
             if failures:
-                _LOG.info("The store %s answers, after %.0f seconds.", where, clock.monotonic() - since)
+                _LOG.info("The %s answers, after %.0f seconds.", what, clock.monotonic() - since)
             return found
         if clock.monotonic() - said_at >= _SAY_AGAIN_SECONDS:
             said_at = clock.monotonic()
             _LOG.warning(
-                "The store %s cannot be used yet; waiting for it since %.0f seconds: %s", where, said_at - since, failed
+                "The %s cannot be used yet; waiting for it since %.0f seconds: %s", what, said_at - since, failed
             )
-            waits(f"waiting for the store {where}")
+            waits(f"waiting for the {what}")
         await clock.sleep(retry.delay(failures))
         failures += 1

@@ -44,6 +44,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> House:
         endpoint=streams.endpoint,
         meter=meter,
         tracer=tracer,
+        patient=True,
     )
 
     async def agent() -> None:

@@ -81,8 +81,8 @@ async def open_store(
         def connect() -> Awaitable[Store]:
             return _connected(settings.store, clock, agree, meter, readable_key)
 
-        where, waits = ",".join(settings.store.endpoints), ServiceManager.of_this_process().waits
-        store = await (reached(where, connect, clock, waits=waits) if patient else connect())
+        what, waits = f"store {','.join(settings.store.endpoints)}", ServiceManager.of_this_process().waits
+        store = await (reached(what, connect, clock, waits=waits) if patient else connect())
     elif settings.store.driver == "memory":
         from zun.store.memory import MemoryStore  # noqa: PLC0415
 
