@@ -11,6 +11,7 @@ from zun.model.records import Inbox, Observation, SeenState
 
 LOST = "What holds its containers together was lost on its node; they are made anew."
 CUT_OFF = "It ended with its sandbox, which was lost on its node"
+IN_LIMBO = "Its engine was killed and does not know what became of it"
 GONE_AWAY = "It vanished from its node: somebody removed it there"
 
 
@@ -30,6 +31,9 @@ def take_in_child(memory: Memory, seen: Seen | None, child: Child, around: Aroun
     if seen is None:
         _vanished(memory, child, around, now)
         return
+    if seen.state is SeenState.UNKNOWN:
+        _in_limbo(memory, seen, child, around, now)
+        return
     if seen.state is SeenState.EXITED and observation.state in {SeenState.ABSENT, SeenState.CREATED}:
         memory.ran = True  # the agent that started it did not live to see its end
     due = memory.due
@@ -39,6 +43,23 @@ def take_in_child(memory: Memory, seen: Seen | None, child: Child, around: Aroun
     observation.ports = sorted({*seen.ports, *(int(port.partition("/")[0]) for port in child.spec.exposed_ports)})
     if seen.state in ALIVE:
         observation.error = ""
+
+
+def _in_limbo(memory: Memory, seen: Seen, child: Child, around: Around, now: float) -> None:
+    """The engine has it, and knows neither whether it runs nor how it ended: it was killed while it started it. It will never know
+    better; a start clears that up."""
+    observation = memory.observation
+    ran = memory.ran or observation.state in ALIVE
+    observation.runtime_id, observation.at, memory.pid = seen.handle, now, 0
+    if observation.state is SeenState.EXITED:
+        return
+    if ran and _ends(child):
+        observation.state, observation.reason, observation.exit_code = SeenState.EXITED, IN_LIMBO, None
+        observation.finished_at, memory.due, memory.ran = now, None, False
+        return
+    observation.state, observation.reason = SeenState.RESTARTING if ran else SeenState.CREATED, IN_LIMBO
+    if memory.due is None:
+        wait_again(memory, around, now)
 
 
 def _vanished(memory: Memory, child: Child, around: Around, now: float) -> None:
