@@ -48,6 +48,7 @@ def test_our_labels_win_over_a_users() -> None:
         "io.zun.uuid": "u",
         "io.zun.generation": "1",
         "io.zun.project": "p",
+        "io.zun.capsule": "",
     }
 
 
