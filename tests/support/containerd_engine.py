@@ -110,7 +110,7 @@ class Containerd:
             "tasks": self.ctr("tasks", "list", "--quiet").split(),
             "snapshots": [
                 line.split()[0] for line in self.ctr("snapshots", "list").splitlines()[1:]
-                if line.split()[-1] == "Active" and line.split()[0] != "zun-spare"
+                if line.split()[-1] == "Active" and line.split()[0] != "zun-spare" and not self.leases()
             ],
             "network namespaces": _names(self.directory / "state" / "run" / "io.containerd.grpc.v1.cri" / "netns"),
             "addresses": [
@@ -123,6 +123,10 @@ class Containerd:
             "shims": self.shims(),
             "control groups": self.groups(),
         }  # fmt: skip
+
+    def leases(self) -> list[str]:
+        """What holds snapshots that containerd was making when it was killed. It lets go of them by itself, a day later."""
+        return [line.split()[0] for line in self.ctr("leases", "list").splitlines()[1:] if line.strip()]
 
     def rules(self) -> list[str]:
         """What address translation holds of pods."""
