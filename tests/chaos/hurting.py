@@ -13,7 +13,7 @@ from chaos.accidents import Accident, Kind
 from chaos.observing import Observer, kill
 from chaos.timeline import Timeline
 from lab.cluster import Cluster
-from lab.hosts import LabError, tail
+from lab.hosts import LabError
 from lab.machine import Machine
 
 SUPERVISION_SECONDS = 0.5
@@ -138,7 +138,7 @@ class Hurting:
                     continue
                 text = f"{target} has ended by itself ({said['code']})"
                 self._timeline.tell(text)
-                if process.name not in ENGINE and not _misses_its_engine(machine, process.name):
+                if process.name not in ENGINE:
                     self._fault(text)
                 machine.start(process)
         except LabError as error:
@@ -159,12 +159,3 @@ class Hurting:
 
     def _fault(self, text: str) -> None:
         self.faults.append(f"{self._timeline.now():.2f}: {text}")
-
-
-def _misses_its_engine(machine: Machine, process: str) -> bool:
-    """Whether it is an agent whose engine was away when it started: that ends it, with these words, and systemd starts it again."""
-    return (
-        process == "compute"
-        and "engine" in tail(machine.log(process), 1)
-        and "does not answer" in tail(machine.log(process), 1)
-    )

@@ -284,6 +284,7 @@ class LifeContract:
         assert (await harness.runtime.containers.inspect(plain)).health is None
 
     async def test_remove_takes_a_paused_one(self, harness: RuntimeHarness) -> None:
+        await needs(harness, Capability.PAUSE)
         containers = harness.runtime.containers
         handle = await run(harness)
         await containers.pause(handle)
