@@ -7,9 +7,7 @@ The same request goes through the API (POST, then the watch says Running) and st
 inspect says running), in turns, one and eight at a time; everything made is removed before the next turn.
 """
 
-import argparse
 import asyncio
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,8 +15,8 @@ from typing import Any
 
 import aiodocker
 import aiohttp
-import uvloop
 
+from benchmarks.alone import run_alone
 from benchmarks.following import GONE, Following, following
 from benchmarks.house import House, house
 from benchmarks.rows import Part, Row, milliseconds, percentile
@@ -200,20 +198,5 @@ async def run(bytecode: Path, rounds: int = 5) -> Part:
     return Part(rows, conditions)
 
 
-def main() -> None:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="turns of eight; six times as many of one")
-    given = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="zun-bench-pyc-") as bytecode,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        part = runner.run(run(Path(bytecode), given.rounds))
-    for row in part.rows:
-        print(f"{row.measure:36} ours {row.ours:>9}  direct {row.baseline:>9}  ratio {row.ratio}  {row.verdict}")
-    print(part.conditions)
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(run, __doc__, rounds=5, means="turns of eight; six times as many of one")

@@ -7,7 +7,6 @@ As in `benchmarks.create`, on a containerd of the measurement's own: the same re
 over the same CRI (RunPodSandbox, CreateContainer, StartContainer, ContainerStatus says running), with the same network.
 """
 
-import argparse
 import asyncio
 import os
 import random
@@ -18,8 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvloop
-
+from benchmarks.alone import run_alone
 from benchmarks.create import CPU, IMAGE, LABELS, MEMORY_MIB, Ours, compared, in_turns, median_steps
 from benchmarks.following import following
 from benchmarks.house import CONFIG, House, house
@@ -204,20 +202,5 @@ async def run(bytecode: Path, rounds: int = 3) -> Part:
     return Part(rows, conditions)
 
 
-def main() -> None:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="turns of eight and of sixteen; six times as many of one")
-    given = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="zun-bench-pyc-") as bytecode,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        part = runner.run(run(Path(bytecode), given.rounds))
-    for row in part.rows:
-        print(f"{row.measure:56} ours {row.ours:>9}  direct {row.baseline:>9}  ratio {row.ratio}  {row.verdict}")
-    print(part.conditions)
-
-
 if __name__ == "__main__":
-    main()
+    run_alone(run, __doc__, rounds=3, means="turns of eight and of sixteen; six times as many of one")

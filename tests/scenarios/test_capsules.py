@@ -3,7 +3,6 @@
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -186,14 +185,7 @@ def test_two_capsules_of_one_name_in_two_projects_are_two(mine: Capsules, house:
 def test_many_capsules_made_and_deleted_side_by_side_leave_nothing(mine: Capsules, house: Service) -> None:
     before = len(objects(house))
 
-    def one(number: int) -> None:
-        mine.make(f"many-{number}", WAITS, init=["true"])
-        if number % 3:
-            mine.until(f"many-{number}", "Running")
-        mine.delete(f"many-{number}")
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(one, range(8)))
+    mine.come_and_go(8)
     eventually(lambda: len(objects(house)) == before, "nothing of them is left in the engine")
 
 

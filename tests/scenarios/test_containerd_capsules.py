@@ -2,7 +2,6 @@
 """Capsules on containerd, where they are pods: what people do with them, crashes, and that nothing is left behind."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -125,14 +124,7 @@ def test_a_lost_sandbox_is_made_anew(mine: Capsules, engine: Containerd) -> None
 def test_many_capsules_made_and_deleted_side_by_side_leave_nothing(mine: Capsules, engine: Containerd) -> None:
     before = len(objects(engine))
 
-    def one(number: int) -> None:
-        mine.make(f"many-{number}", WAITS, init=["true"])
-        if number % 3:
-            mine.until(f"many-{number}", "Running")
-        mine.delete(f"many-{number}")
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(one, range(8)))
+    mine.come_and_go(8)
     eventually(lambda: len(objects(engine)) == before, "nothing of them is left in the engine")
 
 

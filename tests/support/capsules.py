@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Somebody with capsules, who meets the service over HTTP."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from support.service import Service, eventually
@@ -50,6 +51,18 @@ class Capsules:
     def delete(self, ident: str) -> None:
         assert self.http.delete(f"/v1/capsules/{ident}").status_code == 204
         self.until(ident, "gone")
+
+    def come_and_go(self, number: int) -> None:
+        """So many, made and deleted four at a time; a third of them before they run."""
+
+        def one(number: int) -> None:
+            self.make(f"many-{number}", WAITS, init=["true"])
+            if number % 3:
+                self.until(f"many-{number}", "Running")
+            self.delete(f"many-{number}")
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(one, range(number)))
 
     def inside(self, uuid: str, *command: str) -> str:
         answer = self.http.post(f"/v1/containers/{uuid}/execute", json={"command": list(command)})

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from support.containerd_engine import Containerd
+from support.limits import applied_limits_of
 from support.registry import PASSWORD, USERNAME, Registry
 from zun.base.clock import SystemClock
 from zun.base.ids import new_uuid
@@ -134,21 +135,7 @@ def pid_of(engine: Containerd, handle: str) -> int:
 
 def applied_limits(engine: Containerd, handle: str) -> tuple[float | None, int | None, str | None]:
     """What the kernel holds a container to."""
-    groups = {}
-    for line in Path(f"/proc/{pid_of(engine, handle)}/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        groups |= dict.fromkeys(controllers.split(","), path.lstrip("/"))
-    if set(groups) == {""}:
-        group = _CGROUPS / groups[""]
-        quota, period = (group / "cpu.max").read_text().split()
-        memory = (group / "memory.max").read_text()
-        cpuset = (group / "cpuset.cpus").read_text()
-    else:
-        cpu = _CGROUPS / "cpu" / groups["cpu"]
-        quota, period = (cpu / "cpu.cfs_quota_us").read_text(), (cpu / "cpu.cfs_period_us").read_text()
-        memory = (_CGROUPS / "memory" / groups["memory"] / "memory.limit_in_bytes").read_text()
-        cpuset = (_CGROUPS / "cpuset" / groups["cpuset"] / "cpuset.cpus").read_text()
-    return int(quota) / int(period), int(memory) // _MIB, cpuset.strip()
+    return applied_limits_of(pid_of(engine, handle))
 
 
 def spec_of(engine: Containerd, handle: str) -> dict[str, Any]:

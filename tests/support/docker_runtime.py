@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from support import docker_engine
+from support.limits import applied_limits_of
 from support.registry import PASSWORD, USERNAME, Registry
 from zun.base.clock import SystemClock
 from zun.base.ids import new_uuid
@@ -121,18 +122,4 @@ class DockerHarness:
 
 def _applied_limits(handle: str) -> tuple[float | None, int | None, str | None]:
     pid = json.loads(docker_engine.call("GET", f"/containers/{handle}/json")[1])["State"]["Pid"]
-    groups = {}
-    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        groups |= dict.fromkeys(controllers.split(","), path.lstrip("/"))
-    if set(groups) == {""}:
-        group = _CGROUPS / groups[""]
-        quota, period = (group / "cpu.max").read_text().split()
-        memory = (group / "memory.max").read_text()
-        cpuset = (group / "cpuset.cpus").read_text()
-    else:
-        cpu = _CGROUPS / "cpu" / groups["cpu"]
-        quota, period = (cpu / "cpu.cfs_quota_us").read_text(), (cpu / "cpu.cfs_period_us").read_text()
-        memory = (_CGROUPS / "memory" / groups["memory"] / "memory.limit_in_bytes").read_text()
-        cpuset = (_CGROUPS / "cpuset" / groups["cpuset"] / "cpuset.cpus").read_text()
-    return int(quota) / int(period), int(memory) // _MIB, cpuset.strip()
+    return applied_limits_of(pid)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an agent knows of a container that nobody could tell it again: the journal holds it, the planner decides by it."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from zun.model.children import RecordKind
@@ -50,6 +52,11 @@ class Memory(msgspec.Struct, omit_defaults=True):
         """The engine's id of its object, "" when there is none."""
         return self.observation.runtime_id
 
+    def become(self, other: "Memory") -> None:
+        """Be what `other` is; who holds this one sees the change."""
+        for name in msgspec.structs.fields(self):
+            setattr(self, name.name, getattr(other, name.name))
+
     def copy(self) -> "Memory":
         """One that does not change when this one does."""
         return msgspec.structs.replace(
@@ -75,6 +82,13 @@ def fresh_for(wanted: Inbox) -> Memory:
         memory.resume, memory.moved_seq, memory.networks = resume, resume.seq, resume.networks
         memory.observation.intent_done, memory.observation.networks = resume.intent_done, resume.networks
     return memory
+
+
+def fresh_with(uuid: str, wanted: Inbox | None, generations: Sequence[int]) -> Memory:
+    """The same when the engine has objects of these generations: what the inbox wishes may be one of them, or is yet to be made."""
+    if wanted is not None and (not generations or wanted.generation in generations):
+        return fresh_for(wanted)
+    return fresh(uuid, max(generations, default=0))
 
 
 def take_note_of_guard(memory: Memory, wanted: Inbox) -> bool:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from zun.agent.capsules.recovery import reconcile_capsule
 from zun.agent.files import Files
 from zun.agent.found import Found
-from zun.agent.memory import Memory, copy_observation, fresh, fresh_for
+from zun.agent.memory import Memory, copy_observation, fresh_with
 from zun.agent.supervisor import Supervisor
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
@@ -141,10 +141,7 @@ def _without_journal(uuid: str, wanted: Inbox | None, told: Observation | None, 
         if wanted is not None and told.state is SeenState.ABSENT and wanted.generation == told.generation:
             memory.resume = wanted.resume
         return memory
-    generations = found.generations
-    if wanted is not None and (not generations or wanted.generation in generations):
-        return fresh_for(wanted)
-    return fresh(uuid, max(generations, default=0))
+    return fresh_with(uuid, wanted, found.generations)
 
 
 async def clean_files(files: Files, known: set[str]) -> None:

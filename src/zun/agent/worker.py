@@ -5,9 +5,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-import msgspec
-
 from zun.agent.carrying import Carrier
+from zun.agent.cutting import until_done
 from zun.agent.guarding import Guarding
 from zun.agent.memory import ALIVE, Memory, fresh, fresh_for
 from zun.agent.observing import take_in
@@ -154,20 +153,11 @@ class Worker:
         task = asyncio.ensure_future(self._do(step))
         self._running = (step, task)
         try:
-            await task
-        except asyncio.CancelledError:
-            if self._carrier.cut_short is None or _being_cancelled():
-                raise
-            self.doubt()
+            if await until_done(task, lambda: self._carrier.cut_short is not None):
+                self.doubt()
         finally:
             self._running = None
             self._carrier.cut_short = None
-            if not task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-        if _being_cancelled():
-            # The step swallowed the cancellation while it was being cut short.
-            raise asyncio.CancelledError
 
     async def _do(self, step: Step) -> None:
         if step.kind is Kind.PURGE:
@@ -219,7 +209,7 @@ class Worker:
     async def _renew(self, wanted: Inbox) -> None:
         """The older generation's object goes before anything is made of the newer one."""
         await self._remove_all()
-        _replace(self.memory, fresh_for(wanted))
+        self.memory.become(fresh_for(wanted))
         await self._tools.journal.commit(self.memory)
 
     async def _purge(self) -> None:
@@ -233,7 +223,7 @@ class Worker:
         await self._guarding.forget()
         self._tools.reporter.forget(uuid)
         self._tools.journal.forget(uuid)
-        _replace(self.memory, fresh(uuid, 0))
+        self.memory.become(fresh(uuid, 0))
 
     async def _remove_all(self) -> None:
         """Every object of this container, of whatever generation, known by its labels."""
@@ -242,14 +232,3 @@ class Worker:
         for seen in await self._tools.engine.list():
             if seen.uuid == self.memory.uuid and not self._tools.known_store.keeps(seen.handle):
                 await self._tools.engine.remove(seen.handle)
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _replace(memory: Memory, other: Memory) -> None:
-    """Make `memory` what `other` is; who holds it sees the change."""
-    for name in msgspec.structs.fields(memory):
-        setattr(memory, name.name, getattr(other, name.name))

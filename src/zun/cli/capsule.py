@@ -14,7 +14,7 @@ from zun.cli.client import Client, Query
 from zun.cli.execute import converse_with_command
 from zun.cli.failures import NOT_FOUND, REFUSED, USAGE, Failure
 from zun.cli.invocation import Several, client_of, output_option
-from zun.cli.lifecycle import PATIENCE_SECONDS
+from zun.cli.lifecycle import asking_options
 from zun.cli.logs import log_frames, since_seconds, write_frame
 from zun.cli.terminal import is_terminal
 from zun.cli.words import age, mebibytes
@@ -34,20 +34,6 @@ def _one(function: Any) -> Any:
     return click.argument("name", metavar="CAPSULE")(function)
 
 
-def _waiting(function: Any) -> Any:
-    timeout = click.option(
-        "--timeout",
-        "patience",
-        type=click.FloatRange(0.1),
-        default=PATIENCE_SECONDS,
-        metavar="SECONDS",
-        help=f"How long to wait at most (default {PATIENCE_SECONDS:g}).",
-    )
-    return click.option("--wait/--no-wait", default=False, help="Wait until it is done, or only ask for it (default).")(
-        timeout(function)
-    )
-
-
 def _which(function: Any) -> Any:
     return click.option(
         "-c", "--container", metavar="NAME", help="Which of its containers, by name or uuid; the first when absent."
@@ -58,7 +44,7 @@ def _which(function: Any) -> Any:
 @click.option(
     "-f", "--file", type=click.File("r"), required=True, help="The template, YAML or JSON; - is standard input."
 )
-@_waiting
+@asking_options
 @output_option
 @click.pass_context
 def create(ctx: click.Context, file: Any, output: str, *, wait: bool, patience: float) -> int:
@@ -143,7 +129,7 @@ def show(ctx: click.Context, name: str, output: str) -> None:
 
 @capsule.command()
 @click.argument("names", metavar="CAPSULE...", nargs=-1, required=True)
-@_waiting
+@asking_options
 @click.pass_context
 def delete(ctx: click.Context, names: tuple[str, ...], *, wait: bool, patience: float) -> int:
     """Delete capsules with their containers."""

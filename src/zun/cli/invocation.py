@@ -2,7 +2,7 @@
 """What every command shares: the client made from the global options, arguments that name containers, several at a time."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -69,6 +69,16 @@ def output_option(function: F) -> F:
         show_default=True,
         help="How to print.",
     )(function)
+
+
+def delete_each(ctx: click.Context, idents: Iterable[str], path: Callable[[str], str]) -> int:
+    """DELETE what lies at each `path`, and print what is gone. Returns the exit code."""
+    client, several = client_of(ctx), Several()
+    for ident in idents:
+        with several.one(ident):
+            client.send("DELETE", path(ident))
+            click.echo(ident)
+    return several.exit_code
 
 
 class Several:

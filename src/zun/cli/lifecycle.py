@@ -17,7 +17,19 @@ PATIENCE_SECONDS = 300.0
 
 
 def waiting_options(function: F) -> F:
-    """`--wait/--no-wait` and `--timeout`."""
+    """`--wait/--no-wait`, which waits by default, and `--timeout`."""
+    wait = click.option("--wait/--no-wait", default=True, help="Wait until it is done (default), or only ask for it.")
+    return wait(timeout_option(function))
+
+
+def asking_options(function: F) -> F:
+    """The same, and it only asks by default."""
+    wait = click.option("--wait/--no-wait", default=False, help="Wait until it is done, or only ask for it (default).")
+    return wait(timeout_option(function))
+
+
+def timeout_option(function: F) -> F:
+    """`--timeout`."""
     timeout = click.option(
         "--timeout",
         "patience",
@@ -26,8 +38,7 @@ def waiting_options(function: F) -> F:
         metavar="SECONDS",
         help=f"How long to wait at most (default {PATIENCE_SECONDS:g}).",
     )
-    wait = click.option("--wait/--no-wait", default=True, help="Wait until it is done (default), or only ask for it.")
-    return wait(timeout(function))
+    return timeout(function)
 
 
 def each(

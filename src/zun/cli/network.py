@@ -9,7 +9,7 @@ import click
 from zun.cli import output as printing
 from zun.cli.client import container_path
 from zun.cli.containers import act, find, finish
-from zun.cli.invocation import Several, client_of, container_argument, output_option
+from zun.cli.invocation import client_of, container_argument, delete_each, output_option
 from zun.cli.lifecycle import waiting_options
 
 
@@ -108,12 +108,7 @@ def show(ctx: click.Context, name: str, output: str) -> None:
 @click.pass_context
 def delete(ctx: click.Context, names: tuple[str, ...]) -> int:
     """Remove networks that no container is on; for administrators."""
-    client, several = client_of(ctx), Several()
-    for name in names:
-        with several.one(name):
-            client.send("DELETE", _path(name))
-            click.echo(name)
-    return several.exit_code
+    return delete_each(ctx, names, _path)
 
 
 @network.command("list")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import click
 
 from zun.cli import output as printing
-from zun.cli.invocation import Several, client_of, output_option
+from zun.cli.invocation import client_of, delete_each, output_option
 
 
 @click.group()
@@ -78,12 +78,7 @@ def update(
 @click.pass_context
 def rm(ctx: click.Context, names: tuple[str, ...]) -> int:
     """Forget registries; refused while a container uses one."""
-    client, several = client_of(ctx), Several()
-    for name in names:
-        with several.one(name):
-            client.send("DELETE", _path(name))
-            click.echo(name)
-    return several.exit_code
+    return delete_each(ctx, names, _path)
 
 
 def _path(name: str) -> str:

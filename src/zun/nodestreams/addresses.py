@@ -6,6 +6,7 @@ import re
 import socket
 from typing import NamedTuple
 
+from zun.base.addresses import written
 from zun.model.errors import Invalid, Unavailable
 
 _NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
@@ -20,7 +21,7 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         """As people write it: host:port, an IPv6 address in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return written(self.host, self.port)
 
     @property
     def loopback(self) -> bool:

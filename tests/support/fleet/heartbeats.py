@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Heartbeats and nothing else: leases that are kept alive as nodes do it, over one connection."""
 
-import argparse
 import asyncio
 from typing import Any
 
-import uvloop
-
-from support.fleet.orders import obey
+from support.fleet.orders import begin, obey
 from support.fleet.reading import connect
 from zun.agent.options import AgentOptions
 from zun.store.etcd.store import EtcdStore
@@ -58,13 +55,5 @@ async def run(endpoint: str) -> None:
         raise SystemExit(0)
 
 
-def main() -> None:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--endpoint", required=True)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(parser.parse_args().endpoint))
-
-
 if __name__ == "__main__":
-    main()
+    begin(run, __doc__)

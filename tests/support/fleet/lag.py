@@ -4,15 +4,13 @@
 The write changes nothing: a container's wish is written again as it is.
 """
 
-import argparse
 import asyncio
 import time
 from typing import Any
 
 import aiohttp
-import uvloop
 
-from support.fleet.orders import obey
+from support.fleet.orders import begin, obey
 from support.fleet.reading import connect
 from zun.store import keys
 from zun.store.etcd.store import EtcdStore
@@ -73,13 +71,5 @@ async def run(endpoint: str) -> None:
     await obey({"measure": Lag(await connect(endpoint)).measure})
 
 
-def main() -> None:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--endpoint", required=True)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(parser.parse_args().endpoint))
-
-
 if __name__ == "__main__":
-    main()
+    begin(run, __doc__)

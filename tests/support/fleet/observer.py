@@ -4,15 +4,12 @@
 Moments are those at which etcd told this process; it reads nothing but keys and one word of the values, so it is hardly ever behind.
 """
 
-import argparse
 import asyncio
 import time
 from collections import Counter
 from typing import Any
 
-import uvloop
-
-from support.fleet.orders import obey
+from support.fleet.orders import begin, obey
 from support.fleet.reading import connect
 from zun.store import keys
 from zun.store.etcd.store import EtcdStore
@@ -92,13 +89,5 @@ async def run(endpoint: str) -> None:
         raise SystemExit(0)
 
 
-def main() -> None:
-    """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--endpoint", required=True)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(parser.parse_args().endpoint))
-
-
 if __name__ == "__main__":
-    main()
+    begin(run, __doc__)

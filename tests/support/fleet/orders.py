@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Orders on standard input, answers on standard output, a line of JSON each: how the processes of a fleet are led."""
 
+import argparse
 import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
+
+import uvloop
 
 _TESTS = Path(__file__).resolve().parents[2]
 _LINE_BYTES = 1 << 26
@@ -59,6 +62,14 @@ class Child:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+def begin(run: Callable[[str], Coroutine[Any, Any, None]], what: str | None) -> None:
+    """A process of the fleet: `run` with the endpoint that its command line names."""
+    parser = argparse.ArgumentParser(description=what)
+    parser.add_argument("--endpoint", required=True)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(parser.parse_args().endpoint))
 
 
 async def obey(orders: Mapping[str, Order]) -> None:

@@ -4,7 +4,7 @@
 import msgspec
 
 from zun.agent.found import Found
-from zun.agent.memory import Memory, copy_observation, fresh, fresh_for
+from zun.agent.memory import Memory, copy_observation, fresh, fresh_with
 from zun.model.records import Inbox, Observation
 
 
@@ -37,10 +37,7 @@ def _without_journal(uuid: str, wanted: Inbox | None, told: Observation | None, 
         memory = fresh(uuid, told.generation)
         _take_over(memory, told)
         return memory
-    generations = found.generations
-    if wanted is not None and (not generations or wanted.generation in generations):
-        return fresh_for(wanted)
-    return fresh(uuid, max(generations, default=0))
+    return fresh_with(uuid, wanted, found.generations)
 
 
 def _take_over(memory: Memory, told: Observation) -> None:

@@ -12,6 +12,7 @@ from zun.agent.capsules.acting import ChildJob, make_child, make_sandbox, restar
 from zun.agent.capsules.history import CapsuleHistory
 from zun.agent.capsules.plan import CUTTABLE, Kind, Step, goes_away, next_step
 from zun.agent.capsules.seeing import begin_anew, take_in_child, take_in_sandbox, told
+from zun.agent.cutting import until_done
 from zun.agent.memory import ALIVE, Memory, fresh, fresh_for
 from zun.agent.operations.job import Steps
 from zun.agent.tools import Tools
@@ -164,19 +165,13 @@ class CapsuleWorker:
         task = asyncio.ensure_future(self._do(step))
         self._running = (step, task)
         try:
-            await task
-        except asyncio.CancelledError:
-            if not self._cut or _being_cancelled():
-                raise
-            self._given_up()
+            if await until_done(task, lambda: self._cut):
+                self._given_up()
         finally:
             self._running, self._cut = None, False
             if self._cutting is not None:
                 self._cutting.cancel()
                 self._cutting = None
-            if not task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
         if step.kind is not Kind.PURGE:
             self._changed(before)
 
@@ -209,7 +204,7 @@ class CapsuleWorker:
             await self._purge()
         elif step.kind is Kind.RENEW:
             await self._remove_all()
-            _replace(self.memory, fresh_for(wanted))
+            self.memory.become(fresh_for(wanted))
             await self._tools.journal.commit(self.memory)
         elif step.kind is Kind.ERASE:
             await self._erase()
@@ -285,7 +280,7 @@ class CapsuleWorker:
         uuid = self.memory.uuid
         self._tools.reporter.forget(uuid)
         self._tools.journal.forget(uuid)
-        _replace(self.memory, msgspec.structs.replace(fresh(uuid, 0), capsule=True))
+        self.memory.become(msgspec.structs.replace(fresh(uuid, 0), capsule=True))
 
     async def _remove_all(self) -> None:
         """Its sandboxes, of whatever generation, with what is in them; then what is known to be in none."""
@@ -324,14 +319,3 @@ def _worth_telling(before: Memory, now: Memory) -> bool:
         or one.observation.health != other.observation.health
         for one, other in pairs
     )
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _replace(memory: Memory, other: Memory) -> None:
-    """Make `memory` what `other` is; who holds it sees the change."""
-    for name in msgspec.structs.fields(memory):
-        setattr(memory, name.name, getattr(other, name.name))

@@ -7,17 +7,16 @@ must not get the address.
 
 import msgspec
 
-from zun.controllers.scheduling.cluster import PENDING, Cluster, Held
+from zun.controllers.scheduling.changing import change
+from zun.controllers.scheduling.cluster import Cluster
 from zun.controllers.scheduling.decisions import Decision, News
 from zun.controllers.scheduling.placing import networks_unchanged
 from zun.controllers.scheduling.pools import Wanted, attachment, claims_of
 from zun.controllers.scheduling.requests import exposed_of
-from zun.controllers.scheduling.tenants import tenant_in
 from zun.model.container import NetRequest
 from zun.model.records import NETWORK_VERBS, ContainerRecord, Intent, NameClaim, Observation, Place, Verb
 from zun.store import codec, keys
-from zun.store.inboxes import tell_node
-from zun.store.interface import Delete, Put, absent, unchanged
+from zun.store.interface import Delete, Put, absent
 from zun.store.view import ContainerEntry
 
 
@@ -36,40 +35,27 @@ def decide(entry: ContainerEntry, cluster: Cluster, now: float) -> Decision | No
     known = {intent.n for intent in record.intents}
     place.networks_refused = {n: reason for n, reason in place.networks_refused.items() if n in known}
     fresh = [key for key in place.addresses if key not in before.addresses]
-    held = Held(
-        node=place.node,
-        claim=place.claim,
-        addresses=tuple(place.addresses),
-        revision=PENDING,
-        tenant=tenant_in(entry.wish_raw),
-    )
-    cluster.hold(record.uuid, held)
-    decided = codec.encode(place, over=entry.place_raw)
     refused = [place.networks_refused[one.n] for one in waiting if one.n in place.networks_refused]
-    return Decision(
-        uuid=record.uuid,
-        compares=(
-            unchanged(keys.container(record.uuid), entry.wish_revision),
-            unchanged(keys.place(record.uuid), entry.place_revision),
-            *(absent(key) for key in fresh),
-            *networks_unchanged([one for one in place.attachments or () if one not in before.attachments], cluster),
-        ),
-        ops=(
-            Put(keys.place(record.uuid), decided),
-            tell_node(record, entry.wish_raw, place, decided),
+    news = News(
+        says=f"Container {record.uuid} stays on its networks: {refused[-1]}"
+        if refused
+        else f"Container {record.uuid} changes its networks",
+        behind=waiting[-1] if waiting else None,
+        began=now,
+        span="networks",
+        node=place.node,
+    )
+    added = [one for one in place.attachments or () if one not in before.attachments]
+    return change(
+        entry,
+        place,
+        cluster,
+        news,
+        compares=[*(absent(key) for key in fresh), *networks_unchanged(added, cluster)],
+        ops=[
             *(Put(key, codec.encode(NameClaim(record.uuid))) for key in fresh),
             *(Delete(key) for key in given_back),
-        ),
-        held=held,
-        news=News(
-            says=f"Container {record.uuid} stays on its networks: {refused[-1]}"
-            if refused
-            else f"Container {record.uuid} changes its networks",
-            behind=waiting[-1] if waiting else None,
-            began=now,
-            span="networks",
-            node=place.node,
-        ),
+        ],
     )
 
 

@@ -3,15 +3,12 @@
 
 import msgspec
 
-from zun.controllers.scheduling.cluster import PENDING, Cluster, Held, NodeState, cpus_of
+from zun.controllers.scheduling.changing import change
+from zun.controllers.scheduling.cluster import Cluster, NodeState, cpus_of
 from zun.controllers.scheduling.decisions import Decision, News
 from zun.controllers.scheduling.requests import dedicated_cpus
-from zun.controllers.scheduling.tenants import tenant_in
 from zun.model.records import Claim, ContainerRecord, Intent, Place, Verb
 from zun.model.resources import millicpus
-from zun.store import codec, keys
-from zun.store.inboxes import tell_node
-from zun.store.interface import Put, unchanged
 from zun.store.view import ContainerEntry
 from zun.telemetry.metrics import RESIZES
 
@@ -33,38 +30,18 @@ def decide(entry: ContainerEntry, cluster: Cluster, now: float) -> Decision | No
     refused = [place.resize_refused[intent.n] for intent in waiting if intent.n in place.resize_refused]
     known = {intent.n for intent in record.intents}
     place.resize_refused = {n: reason for n, reason in place.resize_refused.items() if n in known}
-    decided = codec.encode(place, over=entry.place_raw)
-    held = Held(
+    news = News(
+        says=f"Container {record.uuid} keeps its size: {refused[-1]}"
+        if refused
+        else f"Container {record.uuid} may be resized",
+        behind=waiting[-1] if waiting else None,
+        counts=RESIZES if waiting else None,
+        labels=("refused" if refused else "granted",),
+        began=now,
+        span="resize",
         node=place.node,
-        claim=place.claim,
-        addresses=tuple(place.addresses),
-        revision=PENDING,
-        tenant=tenant_in(entry.wish_raw),
     )
-    cluster.hold(record.uuid, held)
-    return Decision(
-        uuid=record.uuid,
-        compares=(
-            unchanged(keys.container(record.uuid), entry.wish_revision),
-            unchanged(keys.place(record.uuid), entry.place_revision),
-        ),
-        ops=(
-            Put(keys.place(record.uuid), decided),
-            tell_node(record, entry.wish_raw, place, decided),
-        ),
-        held=held,
-        news=News(
-            says=f"Container {record.uuid} keeps its size: {refused[-1]}"
-            if refused
-            else f"Container {record.uuid} may be resized",
-            behind=waiting[-1] if waiting else None,
-            counts=RESIZES if waiting else None,
-            labels=("refused" if refused else "granted",),
-            began=now,
-            span="resize",
-            node=place.node,
-        ),
-    )
+    return change(entry, place, cluster, news)
 
 
 def undecided(record: ContainerRecord, place: Place) -> list[Intent]:

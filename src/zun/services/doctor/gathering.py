@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from zun import __version__
 from zun.base.clock import Clock
+from zun.base.side_by_side import side_by_side
 from zun.model.errors import Timeout, Unavailable, ZunError
 from zun.model.process import ProcessRecord
 from zun.services.doctor.facts import Facts, NodeFacts, StoreFacts, Survey
@@ -118,15 +119,11 @@ class Gathering:
 
     async def _of_nodes(self, end: float, left_out: list[str]) -> list[NodeFacts]:
         entries = self._view.nodes()
-        turns = asyncio.Semaphore(self._options.nodes_at_once)
 
         async def ask(entry: NodeEntry) -> NodeFacts | None:
-            async with turns:
-                if self._clock.monotonic() >= end:
-                    return None
-                return await self._of_node(entry)
+            return await self._of_node(entry) if self._clock.monotonic() < end else None
 
-        found = await asyncio.gather(*map(ask, entries))
+        found = await side_by_side(entries, ask, at_once=self._options.nodes_at_once)
         missed = sum(1 for one in found if one is None)
         if missed:
             left_out.append(f"{missed} nodes were not asked for want of time; raise [doctor] total_seconds")

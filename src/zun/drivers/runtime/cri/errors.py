@@ -5,54 +5,44 @@ The code alone says little: a CRI engine answers UNKNOWN to most of what goes wr
 So rules by text come first, then the code decides.
 """
 
-from dataclasses import dataclass
-
 import grpc
 import grpc.aio
 
+from zun.drivers.runtime.wording_rule import Rule
 from zun.model.errors import Conflict, Denied, Internal, Invalid, NotFound, Timeout, Unavailable, Unsupported, ZunError
 
 _LONGEST_TEXT = 600
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """When `words` occur in the engine's sentence: which error, and what to do."""
-
-    words: tuple[str, ...]
-    error: type[ZunError]
-    advice: str
-
-
 _RULES = (
-    _Rule(("failed to start io pipe copy", "failed to open stdin fifo", "failed to open stdout fifo"),
+    Rule(("failed to start io pipe copy", "failed to open stdin fifo", "failed to open stdout fifo"),
           Conflict, "The engine's death has spoiled it; start it again."),
-    _Rule(
+    Rule(
         ("executable file not found", "no such file or directory: unknown", "exec format error", "permission denied: unknown",
          "not a directory: unknown", "is a directory: unknown", "error finding executable"),
         Invalid, "Check the command, the entrypoint and the working directory against what the image has.",
     ),
-    _Rule(("is reserved for",), Unavailable, "It is just being made or removed; try again in a moment."),
-    _Rule(("ttrpc: closed",), Unavailable, "The process that looks after it has just gone; try again in a moment."),
-    _Rule(("server is not initialized yet",), Unavailable, "The engine has just started; try again in a moment."),
-    _Rule(("401 unauthorized", "403 forbidden", "no basic auth credentials", "insufficient_scope", "authorization failed",
+    Rule(("is reserved for",), Unavailable, "It is just being made or removed; try again in a moment."),
+    Rule(("ttrpc: closed",), Unavailable, "The process that looks after it has just gone; try again in a moment."),
+    Rule(("server is not initialized yet",), Unavailable, "The engine has just started; try again in a moment."),
+    Rule(("401 unauthorized", "403 forbidden", "no basic auth credentials", "insufficient_scope", "authorization failed",
            "incorrect username or password", "authentication required"),
           Denied, "Check the name, and the username and password for its registry."),
-    _Rule(("manifest unknown", "repository does not exist", "404 not found", ": not found", "name unknown"),
+    Rule(("manifest unknown", "repository does not exist", "404 not found", ": not found", "name unknown"),
           NotFound, "Check the name."),
-    _Rule(("no such host", "dial tcp", "connection refused", "i/o timeout", "tls handshake timeout", "request canceled",
+    Rule(("no such host", "dial tcp", "connection refused", "i/o timeout", "tls handshake timeout", "request canceled",
            "temporary failure in name resolution", "network is unreachable", "server gave http response", "502 bad gateway",
            "503 service unavailable", "429 too many requests"),
           Unavailable, "The registry is out of reach from the engine's machine; check its name and the network, or try again later."),
-    _Rule(("process already finished", "cannot exec in a stopped", "not in running state", "is not running", "cannot resize a stopped",
+    Rule(("process already finished", "cannot exec in a stopped", "not in running state", "is not running", "cannot resize a stopped",
            "container not running"),
           Conflict, "Start the container first."),
-    _Rule(("no runtime for", "no command specified", "invalid reference format", "cpuset", "no such user", "unable to find user",
+    Rule(("no runtime for", "no command specified", "invalid reference format", "cpuset", "no such user", "unable to find user",
            "minimum memory limit", "bind source path does not exist", "failed to generate container spec"),
           Invalid, "Change the request."),
-    _Rule(("device or resource busy", "memory usage exceed"), Conflict, "It uses more than that now; free some of it, or ask for more."),
-    _Rule(("no space left on device",), Unavailable, "The engine's disk is full; free some space."),
-    _Rule(("cni", "network plugin"), Unavailable, "The network could not be set up; look at the engine's log and its CNI configuration."),
+    Rule(("device or resource busy", "memory usage exceed"), Conflict, "It uses more than that now; free some of it, or ask for more."),
+    Rule(("no space left on device",), Unavailable, "The engine's disk is full; free some space."),
+    Rule(("cni", "network plugin"), Unavailable, "The network could not be set up; look at the engine's log and its CNI configuration."),
 )  # fmt: skip
 
 _BY_CODE: dict[grpc.StatusCode, tuple[type[ZunError], str]] = {

@@ -8,53 +8,44 @@ address that is taken. Rules by text come first, then the status decides.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import aiohttp
 
+from zun.drivers.runtime.wording_rule import Rule
 from zun.model.errors import Conflict, Denied, Internal, Invalid, NotFound, Timeout, Unavailable, Unsupported, ZunError
 
 _LONGEST_TEXT = 600
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """When `words` occur in the engine's sentence: which error, and what to do."""
-
-    words: tuple[str, ...]
-    error: type[ZunError]
-    advice: str
-
-
 _RULES = (
-    _Rule(
+    Rule(
         ("executable file not found", "no such file or directory: unknown", "exec format error", "permission denied: unknown"),
         Invalid, "Check the command, the entrypoint and the working directory against what the image has.",
     ),
-    _Rule(("address already in use", "address is already in use"), Conflict, "Choose another address or free this one."),
-    _Rule(("endpoint with name", "already attached to network", "already exists in network"), Conflict, "It is on that network already."),
-    _Rule(("is not connected to", "not connected to the network"), NotFound, "Look at the container's addresses for its networks."),
-    _Rule(("is not paused",), Conflict, "Only a paused container can be unpaused."),
-    _Rule(("is not running", "stopped container", "is already stopped"), Conflict, "Start the container first."),
-    _Rule(("is paused", "already paused"), Conflict, "Unpause the container first."),
-    _Rule(("unauthorized", "no basic auth credentials", "authentication required", "access denied", "access forbidden",
+    Rule(("address already in use", "address is already in use"), Conflict, "Choose another address or free this one."),
+    Rule(("endpoint with name", "already attached to network", "already exists in network"), Conflict, "It is on that network already."),
+    Rule(("is not connected to", "not connected to the network"), NotFound, "Look at the container's addresses for its networks."),
+    Rule(("is not paused",), Conflict, "Only a paused container can be unpaused."),
+    Rule(("is not running", "stopped container", "is already stopped"), Conflict, "Start the container first."),
+    Rule(("is paused", "already paused"), Conflict, "Unpause the container first."),
+    Rule(("unauthorized", "no basic auth credentials", "authentication required", "access denied", "access forbidden",
            "access to the resource is denied", "incorrect username or password"),
           Denied, "Check the name, and the username and password for its registry."),
-    _Rule(("manifest unknown", "not found: manifest", "repository name not known", "does not exist or may require"),
+    Rule(("manifest unknown", "not found: manifest", "repository name not known", "does not exist or may require"),
           NotFound, "Check the image's name and tag."),
-    _Rule(("no such host", "dial tcp", "connection refused", "i/o timeout", "tls handshake timeout", "request canceled",
+    Rule(("no such host", "dial tcp", "connection refused", "i/o timeout", "tls handshake timeout", "request canceled",
            "client.timeout", "temporary failure in name resolution", "network is unreachable", "server gave http response", "bad gateway",
            "service unavailable", "toomanyrequests"),
           Unavailable, "The registry is out of reach from the engine's machine; check its name and the network, or try again later."),
-    _Rule(("could not find the file", "no such container:path"), NotFound, "Look at what is in the container first."),
-    _Rule(("no such container: ",), NotFound, "It may have been removed; look again."),
-    _Rule(("not a directory", "invalid tar header", "unexpected eof", "archive/tar"), Invalid, "Send an uncompressed tar and name a directory."),
-    _Rule(("minimum memory limit", "range of cpus", "invalid cpu", "requested cpus are not available", "invalid reference format",
+    Rule(("could not find the file", "no such container:path"), NotFound, "Look at what is in the container first."),
+    Rule(("no such container: ",), NotFound, "It may have been removed; look again."),
+    Rule(("not a directory", "invalid tar header", "unexpected eof", "archive/tar"), Invalid, "Send an uncompressed tar and name a directory."),
+    Rule(("minimum memory limit", "range of cpus", "invalid cpu", "requested cpus are not available", "invalid reference format",
            "unknown runtime", "unknown or invalid runtime", "invalid runtime", "no command specified", "invalid address", "no configured subnet",
            "user specified ip address is supported", "invalid mount", "bind source path does not exist", "invalid hostname", "couldn't find pid field", "ps:"),
           Invalid, "Change the request."),
-    _Rule(("storage-opt", "storage opt"), Unsupported, "This engine cannot limit disk space; ask for none."),
-    _Rule(("no space left on device",), Unavailable, "The engine's disk is full; free some space."),
+    Rule(("storage-opt", "storage opt"), Unsupported, "This engine cannot limit disk space; ask for none."),
+    Rule(("no space left on device",), Unavailable, "The engine's disk is full; free some space."),
 )  # fmt: skip
 
 _BY_STATUS: dict[int, tuple[type[ZunError], str]] = {
