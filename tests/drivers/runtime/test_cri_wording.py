@@ -201,6 +201,7 @@ def test_name_servers_on_loopback_are_not_for_containers(tmp_path: Path) -> None
         ("NOT_FOUND", "an error occurred when try to find container", NotFound),
         ("UNKNOWN", "dial tcp 127.0.0.1:9: connect: connection refused", Unavailable),
         ("UNKNOWN", 'failed to reserve sandbox name "x": name "x" is reserved for "y"', Unavailable),
+        ("UNKNOWN", "failed to set removing state: container is in starting state, can't be removed", Unavailable),
         ("UNKNOWN", 'no runtime for "x" is configured', Invalid),
         ("UNKNOWN", "something nobody has heard of", Internal),
         ("FAILED_PRECONDITION", "container is in CONTAINER_EXITED state", Conflict),

@@ -22,7 +22,7 @@ _RULES = (
          "not a directory: unknown", "is a directory: unknown", "error finding executable"),
         Invalid, "Check the command, the entrypoint and the working directory against what the image has.",
     ),
-    Rule(("is reserved for",), Unavailable, "It is just being made or removed; try again in a moment."),
+    Rule(("in starting state", "in removing state", "is reserved for"), Unavailable, "It is just being made or removed; try again in a moment."),
     Rule(("ttrpc: closed",), Unavailable, "The process that looks after it has just gone; try again in a moment."),
     Rule(("server is not initialized yet",), Unavailable, "The engine has just started; try again in a moment."),
     Rule(("401 unauthorized", "403 forbidden", "no basic auth credentials", "insufficient_scope", "authorization failed",

@@ -125,11 +125,17 @@ class Upkeep:
             if lock.locked() or not (self._is_untidy(attempts, homes) or self._is_idle(which, attempts, homes, now)):
                 continue
             async with lock:
-                attempts, homes = await self._attempts.of(which), await self._sandboxes.list(which)
-                await self._tidy(which, attempts, homes)
-                if self._is_idle(which, attempts, homes, now):
-                    _log.info("letting go of the sandbox of container %s, which has ended", which.uuid)
-                    await self._sandboxes.stop(attempts[-1].pod_sandbox_id)
+                try:
+                    await self._clear_one(which, now)
+                except ZunError as error:  # the engine may still be at what an earlier life asked for
+                    _log.warning("clearing away what is left of container %s, trying again: %s", which.uuid, error)
+
+    async def _clear_one(self, which: Identity, now: float) -> None:
+        attempts, homes = await self._attempts.of(which), await self._sandboxes.list(which)
+        await self._tidy(which, attempts, homes)
+        if self._is_idle(which, attempts, homes, now):
+            _log.info("letting go of the sandbox of container %s, which has ended", which.uuid)
+            await self._sandboxes.stop(attempts[-1].pod_sandbox_id)
 
     async def _strays(self, present: set[Identity]) -> set[str]:
         """Of what is kept, that of containers and capsules that are gone: a removal found processes of theirs, or was cut off."""
