@@ -51,12 +51,6 @@ def listen(port: int) -> socket.socket:
     return made
 
 
-def free_port() -> int:
-    """Give a loopback port nobody listens on at the moment."""
-    with listen(0) as probe:
-        return int(probe.getsockname()[1])
-
-
 def answers(port: int) -> bool:
     """Whether anybody answers there, if only that no API server is up."""
     return get(lambda timeout: socket.create_connection(("127.0.0.1", port), timeout), "/")[0] != 0

@@ -15,6 +15,7 @@ from lab import authorities, balancer, control_groups, engine, etcd, zun
 from lab.hosts import HOSTS, Host, LabError
 from lab.machine import Machine
 from lab.network import Network
+from lab.ports import free_port
 from lab.processes import Process
 
 RUNTIMES = ("docker", "fake")
@@ -210,7 +211,7 @@ class Cluster:
             )
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self.exists():
-            self.port = self.port or balancer.free_port()
+            self.port = self.port or free_port()
             said = {"prefix": self.prefix, "runtime": self.runtime, "port": self.port}
             self._record.write_text(json.dumps(said))
 

@@ -11,7 +11,7 @@ from support.api import api_world
 from zun.api.options import ApiOptions
 from zun.api.server import listen, serve
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 HEAD = b"GET /healthcheck HTTP/1.1\r\nHost: x\r\n"
 
 

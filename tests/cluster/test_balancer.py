@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from lab import balancer
+from lab.ports import free_port
 from support.service import eventually
 
 pytestmark = [
@@ -24,7 +25,7 @@ pytestmark = [
 @contextmanager
 def balanced(directory: Path, *servers: int) -> Iterator[str]:
     """The URL of a HAProxy with the configuration of the guide, in front of servers on these ports."""
-    port = balancer.free_port()
+    port = free_port()
     text = balancer.TEMPLATE.read_text().replace("@ADDRESS@", f"127.0.0.1:{port}").replace("    bind fd@100\n", "")
     lines = "\n".join(f"    server api{number} 127.0.0.1:{server}" for number, server in enumerate(servers))
     text = text.replace("@SERVERS@", lines).replace("/run/haproxy.sock", str(directory / "admin.sock"))
@@ -36,7 +37,7 @@ def balanced(directory: Path, *servers: int) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 @contextmanager
@@ -60,7 +61,7 @@ def breaking_off() -> Iterator[int]:
             yield listening.getsockname()[1]
         finally:
             listening.shutdown(socket.SHUT_RDWR)
-            thread.join(timeout=10)
+            thread.join(timeout=60)
 
 
 def error_of(answer: httpx.Response) -> tuple[int, str, str]:
@@ -72,7 +73,7 @@ def error_of(answer: httpx.Response) -> tuple[int, str, str]:
 
 
 def test_with_no_api_server_there_the_error_says_that_nothing_was_done(tmp_path: Path) -> None:
-    with balanced(tmp_path, balancer.free_port(), balancer.free_port()) as url:
+    with balanced(tmp_path, free_port(), free_port()) as url:
         for method in ("GET", "POST", "DELETE"):
             answer = httpx.request(method, f"{url}/v1/containers", timeout=30)
             status, code, detail = error_of(answer)

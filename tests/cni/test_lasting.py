@@ -116,7 +116,7 @@ def test_an_untouched_packet_filter_is_left_alone(quick: Machine) -> None:
         said = quick.said()
         other.delete()
         monitor.terminate()
-        monitor.wait(timeout=10)
+        monitor.wait(timeout=60)
     assert "they are put back" not in said
     assert b"delete table" not in (quick.directory / "monitor").read_bytes()
     assert "table inet somebody" in quick.host.run("nft", "list", "tables")

@@ -54,7 +54,7 @@ class Terminal:
 
     def ended(self) -> int:
         """Wait for its end; the exit code."""
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def terminal(words: list[str], environment: dict[str, str], directory: Path) -> 
         yield Terminal(process, ours)
     finally:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         os.close(ours)
 
 

@@ -59,7 +59,7 @@ async def time_goes_by(clock: ManualClock) -> AsyncIterator[None]:
 async def until(world: World, holds: Callable[[], bool]) -> None:
     """Wait, change by change, until something holds."""
     changes = world.view.subscribe()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not holds():
             await changes.batch()
 

@@ -50,7 +50,7 @@ class Stage:
 
     async def answer(self, csr: str) -> IssuedCertificate:
         changes = self.world.view.subscribe()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (found := await self.link.answer(csr)) is None:
                 await changes.batch()
         return found

@@ -214,7 +214,7 @@ def test_a_consoles_token_opens_nothing_but_what_it_was_given_for(
         url = url.replace(mine["exec_id"], others["exec_id"])
     assert url != mine["proxy_url"]
     with pytest.raises(InvalidStatus) as refused:
-        connect(url, open_timeout=10, proxy=None)
+        connect(url, open_timeout=60, proxy=None)
     assert refused.value.response.status_code in (401, 403, 404)
 
 

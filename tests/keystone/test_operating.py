@@ -7,9 +7,9 @@ import time
 import msgspec
 import pytest
 
+from lab.ports import free_port
 from support.cloud import Cloud, Person
 from support.cloud_operator import Zund, settings_of
-from support.etcd_server import free_port
 from support.keystone_server import KeystoneServer
 from support.service import Service
 from zun.base.clock import ManualClock, SystemClock

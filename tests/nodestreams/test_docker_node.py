@@ -107,7 +107,7 @@ def test_a_console_takes_a_megabyte_and_gives_it_back(house: House, shared: str)
         feeding = threading.Thread(target=feed, args=(socket, payload))
         feeding.start()
         told = channels(socket)
-        feeding.join(timeout=20)
+        feeding.join(timeout=60)
     assert (told[1], told[2]) == (payload, b"oops\n")
     assert json.loads(told[3])["exit_code"] == 3
 
@@ -123,7 +123,7 @@ def test_who_attaches_before_the_start_misses_nothing_and_types_into_a_terminal(
     url = house.http.get(f"/v1/containers/{uuid}/attach", params={"before_start": "true"}).json()
     with console(url) as socket:
         assert house.http.post(f"/v1/containers/{uuid}/start").status_code == 202
-        first = socket.recv(timeout=20)
+        first = socket.recv(timeout=60)
         assert isinstance(first, bytes)
         assert b"ready" in first
         eventually(
@@ -170,7 +170,7 @@ def test_figures_are_the_containers_own(house: House, shared: str) -> None:
 
 def console(url: str) -> ClientConnection:
     """Open a console."""
-    return connect(url, subprotocols=["zun.v1"], open_timeout=20)  # type: ignore[list-item]
+    return connect(url, subprotocols=["zun.v1"], open_timeout=60)  # type: ignore[list-item]
 
 
 def feed(socket: ClientConnection, payload: bytes) -> None:

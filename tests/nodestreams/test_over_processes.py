@@ -47,7 +47,7 @@ class House:
         return self.nodes[self.http.get(f"/v1/containers/{uuid}").json()["host"]]
 
     def console(self, granted: dict[str, Any]) -> ClientConnection:
-        return connect(granted["proxy_url"], subprotocols=["zun.v1"], open_timeout=20)  # type: ignore[list-item]
+        return connect(granted["proxy_url"], subprotocols=["zun.v1"], open_timeout=60)  # type: ignore[list-item]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_a_console_of_a_command_takes_input_to_its_end_and_tells_the_exit_code(h
         for message in socket:
             assert isinstance(message, bytes)
             told[message[0]] = told.get(message[0], b"") + message[1:]
-        feeding.join(timeout=20)
+        feeding.join(timeout=60)
     assert told[1] == payload
     assert json.loads(told[3])["exit_code"] == 0
 
@@ -173,7 +173,7 @@ def test_a_frozen_node_ends_its_streams_and_no_others_and_serves_again(house: Ho
     eventually(lambda: _followers(house, there) and _followers(house, here), "both are followed")
     frozen.freeze()
     try:
-        followers["there"].join(timeout=20)
+        followers["there"].join(timeout=60)
         assert isinstance(told["there"], httpx.RemoteProtocolError), told
         refused = house.http.get(f"/v1/containers/{there}/stats")
         assert refused.status_code == 503, refused.text
@@ -184,7 +184,7 @@ def test_a_frozen_node_ends_its_streams_and_no_others_and_serves_again(house: Ho
         frozen.thaw()
     eventually(lambda: house.http.get(f"/v1/containers/{there}/stats").status_code == 200, "it serves again")
     house.http.post(f"/v1/containers/{here}/kill", params={"signal": "KILL"})
-    followers["here"].join(timeout=20)
+    followers["here"].join(timeout=60)
     assert told["here"] == b""
 
 
@@ -241,7 +241,7 @@ def _feed(socket: ClientConnection, payload: bytes) -> None:
 def _until(socket: ClientConnection, words: bytes) -> bytes:
     seen = b""
     while words not in seen:
-        message = socket.recv(timeout=20)
+        message = socket.recv(timeout=60)
         assert isinstance(message, bytes)
         seen += message[1:]
     return seen

@@ -128,7 +128,7 @@ def test_exec_has_no_time_limit_keeps_bytes_and_passes_the_code_on(stage: Stage)
 
 def console(url: str, protocol: str) -> ClientConnection:
     """Open a console."""
-    return connect(url, subprotocols=[protocol], open_timeout=20)  # type: ignore[list-item]
+    return connect(url, subprotocols=[protocol], open_timeout=60)  # type: ignore[list-item]
 
 
 def test_a_console_with_channels_tells_apart_and_ends_with_the_code(stage: Stage) -> None:
@@ -143,7 +143,7 @@ def test_a_console_with_channels_tells_apart_and_ends_with_the_code(stage: Stage
         for message in socket:
             assert isinstance(message, bytes)
             channels[message[0]] = channels.get(message[0], b"") + message[1:]
-        sender.join(timeout=20)
+        sender.join(timeout=60)
     assert channels[1] == payload
     assert channels[2] == b"oops\n"
     assert json.loads(channels[3])["exit_code"] == 3

@@ -101,7 +101,7 @@ async def test_a_watch_that_is_asked_says_how_far_it_is(server: EtcdServer, root
     elsewhere = await put(store, "/elsewhere")
     for _ in range(3):
         await watch.ask_progress(elsewhere)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await anext(watch) == WatchBatch(elsewhere, ())
     await watch.close()
     await members.close(Invalid("closed"))

@@ -16,7 +16,7 @@ from zun.store.interface import Put, absent
 from zun.store.options import StoreOptions
 
 Said = tuple[StatusCode, str]
-LONG_SECONDS = 30.0
+LONG_SECONDS = 60.0
 
 
 @pytest.fixture

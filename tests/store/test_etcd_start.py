@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.ports import free_port
 from support.etcd_certificates import HOUR, Authority, Certificate
 from support.etcd_cluster import EtcdCluster
-from support.etcd_server import free_port
 from support.fake_etcd import fake_member
 from zun.base.clock import SystemClock
 from zun.model.errors import Denied, Invalid, Unavailable, Unsupported, ZunError
@@ -24,7 +24,7 @@ from zun.store.options import StoreOptions
 
 pytestmark = [pytest.mark.etcd, pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")]
 
-LONG_SECONDS = 30.0
+LONG_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ def _free_pages(path: Path) -> int:
 
 
 async def until(reached: Callable[[], bool], step: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not reached():
             await step()
 

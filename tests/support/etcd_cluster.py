@@ -18,8 +18,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
+from lab.ports import free_port
 from support.etcd_certificates import Authority
-from support.etcd_server import free_port
 from support.links import OTHERS, Links
 from zun.store.options import StoreOptions
 

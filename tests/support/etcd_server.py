@@ -4,14 +4,14 @@
 import http.client
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
+from lab.ports import free_port
 from zun.store.options import StoreOptions
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 class EtcdServer:
@@ -85,11 +85,3 @@ class EtcdServer:
             return False
         finally:
             connection.close()
-
-
-def free_port() -> int:
-    """A loopback port nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -26,7 +26,7 @@ from zun.pki.authority import Authority, utc
 from zun.store import codec, keys
 from zun.store.interface import Delete, Put, Store
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass

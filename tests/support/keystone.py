@@ -49,7 +49,7 @@ def keystone(service_url: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}/v3"
     finally:
         server.shutdown()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         server.server_close()
 
 

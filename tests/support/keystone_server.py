@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from support.etcd_server import free_port
+from lab.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / ".cache/keystone-venv/bin/python"

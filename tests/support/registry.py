@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.ports import free_port
+
 USERNAME = "alice"
 PASSWORD = "right horse"
 _READY_SECONDS = 20
@@ -40,7 +42,7 @@ def registry(directory: Path) -> Iterator[Registry]:
 
 @contextmanager
 def _serve(directory: Path, name: str, auth: str) -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     config = directory / f"{name}.yml"
     config.write_text(
         f"version: 0.1\nlog:\n  accesslog:\n    disabled: true\n  level: error\nstorage:\n  delete:\n    enabled: true\n"
@@ -53,13 +55,7 @@ def _serve(directory: Path, name: str, auth: str) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(timeout=20)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        process.wait(timeout=60)
 
 
 def _wait_until_ready(port: int, process: "subprocess.Popen[bytes]") -> None:

@@ -55,7 +55,7 @@ class ScriptedKeystone:
         """What Keystone says."""
         self.asked.append(token)
         self.begun.set()
-        assert self.open.wait(timeout=30), "the test never let it answer"
+        assert self.open.wait(timeout=60), "the test never let it answer"
         if self.away:
             raise KeystoneAway(self.away)
         found = self.tokens.get(token)

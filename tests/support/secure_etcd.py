@@ -14,7 +14,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from support.etcd_server import START_SECONDS, free_port
+from lab.ports import free_port
+from support.etcd_server import START_SECONDS
 from zun.pki import files, pem
 from zun.pki.authority import utc
 from zun.store.options import StoreOptions

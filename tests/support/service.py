@@ -14,12 +14,12 @@ from typing import Any
 
 import httpx
 
+from lab.ports import free_port
 from support import docker_engine
-from support.etcd_server import free_port
 from zun.drivers.identity.static import tokens
 
 ZUND = Path(sys.executable).with_name("zund")
-READY_SECONDS = 30
+READY_SECONDS = 60
 STOP_SECONDS = 20
 _LOG_TAIL = 4000
 
@@ -187,7 +187,7 @@ def service(state_dir: Path, **options: Any) -> Iterator[Service]:
         running.close()
 
 
-def eventually(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+def eventually(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     """Ask until there is an answer that is true, which is given back; what happens lies in another process."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -14,7 +14,7 @@ from zun.api.options import ApiOptions
 from zun.api.server import listen, serve
 from zun.api.streams.options import StreamOptions
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 """For what happens in no time, unless it is broken."""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.etcd_server import free_port
+from lab.ports import free_port
 from support.roles import Api, Role, create, leave_nothing, running
 from support.secure_etcd import SecureEtcd
 from support.service import ZUND, eventually

@@ -181,7 +181,7 @@ def test_a_command_runs_though_nobody_knew_yet_that_the_store_is_away(house: Hou
 def test_what_flows_goes_on(house: House, way: str) -> None:
     granted = house.http.get(f"{house.one}/attach").json()
     with (
-        connect(granted, subprotocols=["zun.v1"], open_timeout=20) as console,  # type: ignore[list-item]
+        connect(granted, subprotocols=["zun.v1"], open_timeout=60) as console,  # type: ignore[list-item]
         house.http.stream("GET", "/v1/watch") as watched,
     ):
         events = Events(watched)
@@ -230,7 +230,7 @@ def said(console: ClientConnection, words: bytes) -> None:
     console.send(b"\0" + words)
     heard = b""
     while words not in heard:
-        message = console.recv(timeout=20)
+        message = console.recv(timeout=60)
         assert isinstance(message, bytes)
         assert message[:1] == b"\1", message
         heard += message[1:]

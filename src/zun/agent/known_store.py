@@ -118,8 +118,9 @@ class KnownStore:
 
         Raises `Unavailable`, `Timeout`.
         """
+        heard = self._file.revision  # before asking: more may be heard of while the answer is under way
         mark = await self._link.store()
-        if mark.id == self._file.id and mark.revision >= self._file.revision:
+        if mark.id == self._file.id and mark.revision >= heard:
             return
         self._replaced.set()
         await asyncio.Event().wait()

@@ -19,7 +19,7 @@ from zun.drivers.runtime.types import Channel, Chunk, ExecRequest, LogQuery
 from zun.model.errors import Conflict, Invalid, NotFound
 from zun.services.nodelive import NodeLive
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 """For what happens in no time, unless it is broken."""
 
 

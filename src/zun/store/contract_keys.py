@@ -26,7 +26,7 @@ from zun.store.interface import (
     unchanged,
 )
 
-LONG_SECONDS = 30.0
+LONG_SECONDS = 60.0
 
 
 async def put(store: Store, key: str, value: bytes = b"", lease: int = 0) -> int:

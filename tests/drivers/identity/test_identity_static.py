@@ -141,7 +141,7 @@ def test_users_added_at_the_same_time_are_all_there(path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
     assert {user.name for user in tokens.users(path)} == {"first"} | {f"u{number}" for number in range(8)}
 
 

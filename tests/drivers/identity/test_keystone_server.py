@@ -81,7 +81,7 @@ def odd() -> Iterator[Odd]:
     thread.start()
     yield made
     server.shutdown()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     server.server_close()
 
 

@@ -73,7 +73,7 @@ async def test_a_start_that_is_cancelled_leaves_no_process() -> None:
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while _runs(name):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.01)
 

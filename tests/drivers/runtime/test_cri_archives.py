@@ -98,7 +98,7 @@ async def test_a_removal_does_not_wait_for_copies(cri: CriHarness) -> None:
     async with cri.runtime.streams.get_archive(handle, "/srv/big") as (told, data):
         assert told.size == 64 << 20
         await anext(data)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await cri.runtime.containers.remove(handle)
         with pytest.raises(Unavailable, match="removed"):
             async for _ in data:

@@ -97,7 +97,7 @@ async def test_streams_break_instead_of_hanging(cri: CriHarness) -> None:
     exec_id = await cri.runtime.streams.exec_create(handle, ExecRequest(["cat"], stdin=True))
     containers, streams = cri.runtime.containers, cri.runtime.streams
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         containers.events() as events,
         streams.attach(handle) as attached,
         streams.logs(handle, LogQuery(follow=True)) as log,
@@ -118,7 +118,7 @@ async def test_a_command_goes_on_while_the_engine_is_away(cri: CriHarness) -> No
     """Its pipes lead to its shim, not to containerd."""
     handle = await run(cri)
     exec_id = await cri.runtime.streams.exec_create(handle, ExecRequest(["cat"], stdin=True))
-    async with asyncio.timeout(30), cri.runtime.streams.exec_start(exec_id) as session:
+    async with asyncio.timeout(60), cri.runtime.streams.exec_start(exec_id) as session:
         await crash(cri)
         await session.write(b"still there\n")
         told = await session.read()

@@ -111,7 +111,7 @@ async def test_a_size_given_before_the_command_begins_is_its_size(cri: CriHarnes
     until_sized = ["sh", "-c", 'until [ "$(stty size 2>/dev/null)" = "37 101" ]; do sleep 0.05; done; echo sized']
     exec_id = await streams.exec_create(await run(cri), ExecRequest(until_sized, tty=True, stdin=True))
     await streams.exec_resize(exec_id, width=101, height=37)
-    async with asyncio.timeout(20), streams.exec_start(exec_id) as session:
+    async with asyncio.timeout(60), streams.exec_start(exec_id) as session:
         assert b"sized" in (await output_of(session))[Channel.STDOUT]
         assert await session.exit_code() == 0
     with pytest.raises(Conflict, match="ended"):
@@ -134,7 +134,7 @@ async def test_a_killed_command_tells_its_signal(cri: CriHarness) -> None:
 
 async def test_a_command_whose_child_keeps_its_output_ends_all_the_same(cri: CriHarness) -> None:
     handle = await run(cri)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         out, _, code = await execute(cri, handle, ["sh", "-c", "sleep 1000000 & echo begun; exit 4"])
     assert (out, code) == (b"begun\n", 4)
 
@@ -142,7 +142,7 @@ async def test_a_command_whose_child_keeps_its_output_ends_all_the_same(cri: Cri
 async def test_a_command_ends_with_its_container(cri: CriHarness) -> None:
     handle = await run(cri)
     exec_id = await cri.runtime.streams.exec_create(handle, ExecRequest(["sleep", "1000000"]))
-    async with asyncio.timeout(20), cri.runtime.streams.exec_start(exec_id) as session:
+    async with asyncio.timeout(60), cri.runtime.streams.exec_start(exec_id) as session:
         await cri.runtime.containers.kill(handle, "SIGKILL")
         await output_of(session)
         assert await session.exit_code() in {137, None}
@@ -164,7 +164,7 @@ async def test_a_prompt_is_seen_by_who_attached_before_the_start(cri: CriHarness
     """It has no line feed, so it is not in the log; and the engine lets nobody attach before the start."""
     script = r"echo welcome; sleep 0.3; printf 'name? '; read name; echo hello $name; exit 9"
     handle = await make(cri, ["sh", "-c", script], tty=True, interactive=True)
-    async with asyncio.timeout(20), cri.runtime.streams.attach(handle) as session:
+    async with asyncio.timeout(60), cri.runtime.streams.attach(handle) as session:
         await cri.runtime.containers.start(handle)
         told = b""
         while b"name? " not in told:

@@ -95,7 +95,7 @@ async def test_a_size_given_before_the_command_begins_is_its_size(harness: Docke
     until_sized = ["sh", "-c", 'until [ "$(stty size 2>/dev/null)" = "37 101" ]; do sleep 0.05; done; echo sized']
     exec_id = await streams.exec_create(await run(harness), ExecRequest(until_sized, tty=True, stdin=True))
     await streams.exec_resize(exec_id, width=101, height=37)
-    async with asyncio.timeout(20), streams.exec_start(exec_id) as session:
+    async with asyncio.timeout(60), streams.exec_start(exec_id) as session:
         assert b"sized" in (await output_of(session))[Channel.STDOUT]
         assert await session.exit_code() == 0
     with pytest.raises(Conflict, match="ended"):
