@@ -18,6 +18,7 @@ from zun.store.contract_leases import PassTime
 from zun.store.etcd import messages
 from zun.store.etcd.address import Address
 from zun.store.etcd.channel import Calls, open_channel
+from zun.store.etcd.connection import Connection, Refused
 from zun.store.etcd.failures import failure_of
 from zun.store.etcd.members import Members
 from zun.store.etcd.store import EtcdStore
@@ -106,3 +107,10 @@ async def test_a_watch_that_is_asked_says_how_far_it_is(server: EtcdServer, root
     await watch.close()
     await members.close(Invalid("closed"))
     await store.close()
+
+
+async def test_a_member_that_was_given_up_is_asked_nothing_any_more(server: EtcdServer) -> None:
+    connection = await Connection.connect(address_of(server), None, SystemClock())
+    await connection.close()
+    with pytest.raises(Refused, match="given up"):
+        await connection.look()

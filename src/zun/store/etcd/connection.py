@@ -80,14 +80,16 @@ class Connection:
         return not self.retired and self._channel.get_state() is grpc.ChannelConnectivity.READY
 
     async def ask(self, call: Any, request: Any, seconds: float) -> Any:
-        """A unary call. Raises `grpc.aio.AioRpcError`, or `asyncio.CancelledError` when the connection is retired meanwhile."""
+        """A unary call. Raises `grpc.aio.AioRpcError`, or `asyncio.CancelledError` when the connection is retired, before or meanwhile."""
+        if self.retired:
+            raise asyncio.CancelledError  # its channel may be closed
         asked = call(request, timeout=seconds, metadata=REQUIRE_LEADER)
         self._under_way.add(asked)
         try:
             answer = await asked
         finally:
             self._under_way.discard(asked)
-            if self.retired and not self._under_way:
+            if not self._under_way:
                 self._quiet.set()
         self.heard()
         return answer
@@ -139,6 +141,7 @@ class Connection:
         for stream in self.streams:
             stream.cancel()
         if self._under_way:
+            self._quiet.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._quiet.wait()

@@ -87,18 +87,20 @@ class Members:
 
     async def connected(self) -> Connection:
         """A connection to the member that is spoken to, made anew where needed. Raises `NoMember`, or what `end` was given."""
-        self._check_not_ended()
-        if self._tls is not None and self._tls.changed():
-            self._take_in_certificates(self._tls)
-        current = self._current
-        if current is not None and current.is_usable():
-            return current
-        if self._connecting is None or self._connecting.done():  # its end may not have been told yet
-            self._connecting = asyncio.create_task(self._connect(), name="etcd-connect")
-            self._connecting.add_done_callback(self._connect_ended)
-        connection = await asyncio.shield(self._connecting)
-        self._check_not_ended()
-        return connection
+        while True:
+            self._check_not_ended()
+            if self._tls is not None and self._tls.changed():
+                self._take_in_certificates(self._tls)
+            current = self._current
+            if current is not None and current.is_usable():
+                return current
+            if self._connecting is None or self._connecting.done():  # its end may not have been told yet
+                self._connecting = asyncio.create_task(self._connect(), name="etcd-connect")
+                self._connecting.add_done_callback(self._connect_ended)
+            connection = await asyncio.shield(self._connecting)
+            if not connection.retired:  # others may have given it up before this task went on
+                self._check_not_ended()
+                return connection
 
     def prefer_another(self, connection: Connection) -> None:
         """New calls go to another member, if there is one; what runs on this one may go on."""
