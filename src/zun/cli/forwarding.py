@@ -137,7 +137,7 @@ class Forwarding:
 def _refused(error: InvalidStatus) -> Failure:
     status = error.response.status_code
     code = NOT_FOUND if status == _MISSING else REFUSED
-    return Failure(refusal(status, error.response.body or b""), code, status=status)
+    return Failure(refusal(status, bytes(error.response.body or b"")), code, status=status)
 
 
 async def _both_ways(socket: ClientConnection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -152,7 +152,9 @@ async def _both_ways(socket: ClientConnection, reader: asyncio.StreamReader, wri
                 writer.write_eof()
     except ConnectionClosed as closed:
         told = closed.rcvd
-        raise Failure((told.reason if told else "") or "The connection to the service broke; connect again.") from closed
+        raise Failure(
+            (told.reason if told else "") or "The connection to the service broke; connect again."
+        ) from closed
     finally:
         inwards.cancel()
         await asyncio.gather(inwards, return_exceptions=True)

@@ -146,7 +146,9 @@ class DockerStreams:
     async def port_forward(self, handle: str, port: int) -> AsyncIterator[Tunnel]:
         """Connect to a port of the container."""
         if not self._engine.address.is_here:
-            raise Unsupported("This node's engine is on another machine, or not root's, so the ports of its containers cannot be reached.")
+            raise Unsupported(
+                "This node's engine is on another machine, or not root's, so the ports of its containers cannot be reached."
+            )
         told = await self._engine.call("GET", f"containers/{handle}/json", "show the container")
         if told["State"]["Status"] != "running":
             raise Conflict("The container does not run, so nothing listens in it; start it first.")

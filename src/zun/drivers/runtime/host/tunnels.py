@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from zun.base.network_namespaces import enter, identity, is_network_namespace, own_identity
@@ -70,7 +70,9 @@ async def tunnel(container_id: str, pid: int, port: int) -> AsyncIterator[Socket
         async with asyncio.timeout(_OPENING_SECONDS):
             connected = await _connected(await _made_inside(container_id, pid), port)
     except TimeoutError as error:
-        raise Timeout(f"Port {port} of the container took no connection within {_OPENING_SECONDS:g} seconds.") from error
+        raise Timeout(
+            f"Port {port} of the container took no connection within {_OPENING_SECONDS:g} seconds."
+        ) from error
     with connected:
         yield SocketTunnel(connected)
 
@@ -139,14 +141,26 @@ def _make_inside(container_id: str, pid: int) -> list[socket.socket]:
                 )
             namespace = os.open("ns/net", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
             stack.callback(os.close, namespace)
-            shared = not is_network_namespace(namespace) or identity(namespace) in {own_identity(), own_identity(_INIT)}
+            shared = not is_network_namespace(namespace) or identity(namespace) in _machines_own()
         if shared:
-            raise Unsupported("The container has no network of its own, so only what its node publishes can be reached.")
+            raise Unsupported(
+                "The container has no network of its own, so only what its node publishes can be reached."
+            )
         try:
             enter(namespace)
         except OSError as error:
-            raise Internal(f"The container's network cannot be entered ({error.strerror}); zund has to run as root.") from error
+            raise Internal(
+                f"The container's network cannot be entered ({error.strerror}); zund has to run as root."
+            ) from error
     return _sockets()
+
+
+def _machines_own() -> set[str]:
+    """The namespaces that are no container's: where we are, and where the machine's first process is if we may look there."""
+    own = {own_identity()}
+    with suppress(PermissionError):
+        own.add(own_identity(_INIT))
+    return own
 
 
 def _sockets() -> list[socket.socket]:
