@@ -118,7 +118,11 @@ async def _made_inside(container_id: str, pid: int) -> list[socket.socket]:
             made, error = _make_inside(container_id, pid), None
         except ZunError as raised:
             made, error = [], raised
-        loop.call_soon_threadsafe(tell, made, error)
+        try:
+            loop.call_soon_threadsafe(tell, made, error)
+        except RuntimeError:  # the process ends; its loop is closed
+            for one in made:
+                one.close()
 
     threading.Thread(target=work, name="into a container's network", daemon=True).start()
     return await waiting
@@ -131,13 +135,13 @@ def _make_inside(container_id: str, pid: int) -> list[socket.socket]:
             # The open directory is this very process for ever: the number may be somebody else's a moment later.
             process = os.open(_PROC / str(pid), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(os.close, process)
-            if not groups_of(container_id, process, proc=_OPEN_FILES):
-                raise Unsupported(
-                    f"The container's processes cannot be found on its node, so its ports cannot be reached; {_PUBLISH}."
-                )
             if Path(os.readlink("exe", dir_fd=process)).name.startswith(_GVISOR):
                 raise Unsupported(
                     f"The container runs in gVisor, whose loopback cannot be reached from outside; {_PUBLISH}."
+                )
+            if not groups_of(container_id, process, proc=_OPEN_FILES):
+                raise Unsupported(
+                    f"The container's processes cannot be found on its node, as in a sandbox such as gVisor, so its ports cannot be reached; {_PUBLISH}."
                 )
             namespace = os.open("ns/net", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
             stack.callback(os.close, namespace)
