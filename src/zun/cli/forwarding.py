@@ -3,6 +3,8 @@
 
 import asyncio
 import signal
+import socket
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,14 +84,14 @@ class Forwarding:
 
     async def _carry(self, remote: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            socket = await self._open(remote)
+            inside = await self._open(remote)
             try:
-                await _both_ways(socket, reader, writer)
+                await _both_ways(inside, reader, writer)
             finally:
-                await socket.close()
+                await inside.close()
         except Failure as failure:
             note(f"zunctl: port {remote}: {failure.message}")
-            writer.transport.abort()  # an end that can be told from a good one
+            _reset(writer)
         except ConnectionError:
             return  # who connected to us has left
         finally:
@@ -134,17 +136,23 @@ class Forwarding:
             return await asyncio.to_thread(self._client.log_in_again, refused)
 
 
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """End a local connection so that it cannot be taken for a good end: a download that broke off is not complete."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
 def _refused(error: InvalidStatus) -> Failure:
     status = error.response.status_code
     code = NOT_FOUND if status == _MISSING else REFUSED
     return Failure(refusal(status, bytes(error.response.body or b"")), code, status=status)
 
 
-async def _both_ways(socket: ClientConnection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _both_ways(inside: ClientConnection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Until the service closes the socket, or who connected to us is gone. Raises `Failure` with why it broke, `ConnectionError`."""
-    inwards = asyncio.create_task(_inwards(socket, reader))
+    inwards = asyncio.create_task(_inwards(inside, reader))
     try:
-        async for message in socket:
+        async for message in inside:
             if isinstance(message, bytes):
                 writer.write(message)
                 await writer.drain()
@@ -160,13 +168,13 @@ async def _both_ways(socket: ClientConnection, reader: asyncio.StreamReader, wri
         await asyncio.gather(inwards, return_exceptions=True)
 
 
-async def _inwards(socket: ClientConnection, reader: asyncio.StreamReader) -> None:
+async def _inwards(inside: ClientConnection, reader: asyncio.StreamReader) -> None:
     """From who connected to us to the container. One that breaks off ends the whole connection."""
     try:
         while data := await reader.read(_PIECE_BYTES):
-            await socket.send(data)
-        await socket.send(END)
+            await inside.send(data)
+        await inside.send(END)
     except ConnectionClosed:
         return  # the other way tells
     except ConnectionError:
-        await socket.close()
+        await inside.close()
