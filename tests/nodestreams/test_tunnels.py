@@ -69,6 +69,12 @@ async def size_of(tunnel: Tunnel) -> int:
     return size
 
 
+async def flood(tunnel: Tunnel) -> None:
+    """Say more and more."""
+    while True:
+        await tunnel.write(PIECE)
+
+
 async def test_a_slow_reader_stops_the_node_and_fills_nobodys_memory(far: Far) -> None:
     async with far.node.port_forward("1", SAYS) as warming:
         assert await size_of(warming) == MIB
@@ -127,8 +133,7 @@ async def test_a_node_that_is_killed_breaks_its_connections(far: Far) -> None:
             with pytest.raises(Unavailable, match="n1"):
                 await reading
             with pytest.raises(Unavailable, match="n1"):
-                while True:
-                    await tunnel.write(b"anybody?")
+                await flood(tunnel)
 
 
 async def test_what_the_container_still_says_comes_though_it_takes_no_more() -> None:

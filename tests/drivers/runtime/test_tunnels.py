@@ -27,9 +27,24 @@ def neighbour() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is called as gVisor's are."""
+    program = tmp_path / "runsc-sandbox"
+    shutil.copy("/bin/sleep", program)
+    with subprocess.Popen([program, "1000"]) as process:
+        yield process
+        process.kill()
+
+
 def group_of(pid: int) -> str:
     """A control group that a process is in, which stands for a container's id here."""
     return max((line.split(":", 2)[2] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()), key=len)
+
+
+def open_files() -> int:
+    """How many this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def test_what_shares_the_machines_network_is_refused(neighbour: subprocess.Popen[bytes]) -> None:
@@ -49,17 +64,11 @@ async def test_a_process_of_another_container_is_refused(neighbour: subprocess.P
             raise AssertionError("it opened")
 
 
-async def test_a_process_of_gvisor_is_refused(tmp_path: Path) -> None:
+async def test_a_process_of_gvisor_is_refused(sandbox: subprocess.Popen[bytes]) -> None:
     """What it runs in has a network of its own inside, and the machine's side of it leads nowhere."""
-    program = tmp_path / "runsc-sandbox"
-    shutil.copy("/bin/sleep", program)
-    with subprocess.Popen([program, "1000"]) as process:
-        try:
-            with pytest.raises(Unsupported, match="gVisor"):
-                async with tunnel(group_of(process.pid), process.pid, 80):
-                    raise AssertionError("it opened")
-        finally:
-            process.kill()
+    with pytest.raises(Unsupported, match="runs in gVisor"):
+        async with tunnel(group_of(sandbox.pid), sandbox.pid, 80):
+            raise AssertionError("it opened")
 
 
 async def test_a_process_that_is_gone_is_a_container_that_has_ended(neighbour: subprocess.Popen[bytes]) -> None:
@@ -72,14 +81,14 @@ async def test_a_process_that_is_gone_is_a_container_that_has_ended(neighbour: s
 
 
 async def test_who_stops_waiting_leaves_no_open_files(neighbour: subprocess.Popen[bytes]) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     for _ in range(20):
         opening = asyncio.create_task(tunnel(MARK, neighbour.pid, 80).__aenter__())
         await asyncio.sleep(0)
         opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)
     async with asyncio.timeout(20):
-        while len(os.listdir("/proc/self/fd")) > before:  # noqa: ASYNC110 - looks at state that has no event
+        while open_files() > before:  # noqa: ASYNC110 - looks at state that has no event
             await asyncio.sleep(0.01)
 
 
