@@ -87,7 +87,7 @@ async def _connected(sockets: list[socket.socket], port: int) -> socket.socket:
             try:
                 await asyncio.get_running_loop().sock_connect(one, (_LOOPBACK[one.family], port))
             except OSError as error:
-                why = why or str(error.strerror)
+                why = why or os.strerror(error.errno or 0)
                 continue
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             kept = socket.socket(fileno=one.detach())
