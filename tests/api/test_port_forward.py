@@ -64,6 +64,12 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+async def drained(socket: websockets.ClientConnection) -> None:
+    """Hear all there is. Raises how it ends."""
+    while True:
+        await socket.recv()
+
+
 async def closed(socket: websockets.ClientConnection) -> tuple[int | None, str | None]:
     async with asyncio.timeout(PATIENCE_SECONDS):
         await socket.wait_closed()
@@ -305,6 +311,19 @@ async def test_a_container_that_takes_nothing_for_too_long_is_given_up(hurried: 
             await socket.send(b"x")
         assert await closed(socket) == (1011, "The container took nothing for too long.")
     await until(lambda: all_left(hurried))
+
+
+async def test_a_client_that_takes_nothing_for_too_long_is_cut(hurried: Served) -> None:
+    async def flood(session: FakeSession, _: ExecRequest | None) -> int:
+        while True:
+            await session.emit(b"x" * 65536)
+
+    hurried.api.node.listening[80] = flood
+    async with await forward(hurried, await hurried.api.running(), 80, max_queue=1) as socket:
+        await until(lambda: hurried.api.node.open_sessions == 1)
+        await until(lambda: all_left(hurried))
+        with pytest.raises(websockets.ConnectionClosedError):  # not an end that could be taken for a good one
+            await drained(socket)
 
 
 async def test_a_connection_that_is_silent_both_ways_lasts(hurried: Served) -> None:

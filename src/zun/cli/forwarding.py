@@ -150,13 +150,14 @@ def _refused(error: InvalidStatus) -> Failure:
 
 async def _both_ways(inside: ClientConnection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Until the service closes the socket, or who connected to us is gone. Raises `Failure` with why it broke, `ConnectionError`."""
-    inwards = asyncio.create_task(_inwards(inside, reader))
+    inwards, ended = asyncio.create_task(_inwards(inside, reader)), False
     try:
         async for message in inside:
             if isinstance(message, bytes):
                 writer.write(message)
                 await writer.drain()
-            elif message == END and writer.can_write_eof():
+            elif message == END:
+                ended = True
                 writer.write_eof()
     except ConnectionClosed as closed:
         told = closed.rcvd
@@ -166,6 +167,8 @@ async def _both_ways(inside: ClientConnection, reader: asyncio.StreamReader, wri
     finally:
         inwards.cancel()
         await asyncio.gather(inwards, return_exceptions=True)
+    if not ended and not writer.transport.is_closing():
+        raise Failure("The service ended the connection before the container did; connect again.")
 
 
 async def _inwards(inside: ClientConnection, reader: asyncio.StreamReader) -> None:

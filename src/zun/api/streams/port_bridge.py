@@ -61,8 +61,10 @@ class PortBridge:
                     await self._socket.send_bytes(data)
             async with asyncio.timeout(self._stall_seconds):
                 await self._socket.send_text(END)
-        except (WebSocketDisconnect, TimeoutError):
+        except WebSocketDisconnect:
             return GONE, ""
+        except TimeoutError:
+            return FAILED, "The client took nothing for too long."  # else what broke off would look complete
         except ZunError as error:
             return FAILED, error.message
         self._container_ended = True
