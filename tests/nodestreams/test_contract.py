@@ -10,15 +10,16 @@ from support.certificates import TestAuthority
 from support.live_nodes import AgentNode, ScriptedNode
 from support.stream_pair import pair
 from zun.services.nodelive_contract import NodeLiveContract
+from zun.services.nodelive_contract_ports import PortContract
 
 
-class TestAgent(NodeLiveContract):
+class TestAgent(NodeLiveContract, PortContract):
     @pytest.fixture
     async def harness(self) -> AgentNode:
         return await AgentNode().open()
 
 
-class TestAgentFarAway(NodeLiveContract):
+class TestAgentFarAway(NodeLiveContract, PortContract):
     @pytest.fixture
     async def harness(self) -> AsyncIterator[AgentNode]:
         node = await AgentNode().open()
@@ -27,7 +28,7 @@ class TestAgentFarAway(NodeLiveContract):
             yield node
 
 
-class TestAgentFarAwayOverTls(NodeLiveContract):
+class TestAgentFarAwayOverTls(NodeLiveContract, PortContract):
     @pytest.fixture
     async def harness(self, tmp_path: Path) -> AsyncIterator[AgentNode]:
         node = await AgentNode().open()
@@ -37,7 +38,7 @@ class TestAgentFarAwayOverTls(NodeLiveContract):
             yield node
 
 
-class TestFakeNodeFarAway(NodeLiveContract):
+class TestFakeNodeFarAway(NodeLiveContract, PortContract):
     @pytest.fixture
     async def harness(self) -> AsyncIterator[ScriptedNode]:
         node = ScriptedNode()

@@ -28,6 +28,7 @@ _MAY: dict[Level, dict[str, bool]] = {
     Level.MEMBER: {"": False, "reader": False, "member": True, "manager": True, "admin": True},
     Level.ADMIN: {"": False, "reader": False, "member": False, "manager": False, "admin": True},
     Level.ROLE_ADMIN: {"": False, "reader": False, "member": False, "manager": False, "admin": True},
+    Level.EXECUTE: {"": False, "reader": False, "member": True, "manager": True, "admin": True},
     Level.NOBODY: {"": False, "reader": False, "member": False, "manager": False, "admin": False},
 }
 

@@ -22,6 +22,7 @@ from zun.base.sealing import MasterKey
 from zun.drivers.identity.fake import FakeIdentity
 from zun.drivers.runtime.types import Capability
 from zun.model.caller import Caller
+from zun.model.records import Observation, SeenState
 from zun.policy.enforcer import Policy
 from zun.services.account_keeping import AccountKeeper
 from zun.services.consoles import ConsoleGrants
@@ -147,6 +148,17 @@ class ApiWorld:
         uuid: str = (await self.create(client, **members))["uuid"]
         await self.world.running(uuid)
         return uuid
+
+    async def running_capsule(self) -> tuple[str, str]:
+        """A capsule of one container, which runs on `n1`; the uuids of both."""
+        template = {"kind": "capsule", "metadata": {}, "spec": {"containers": [{"image": "busybox"}]}}
+        response = await self.member.post("/v1/capsules", json={"template": template})
+        assert response.status_code == 202, response.text
+        capsule, inside = response.json()["uuid"], response.json()["containers"][0]["uuid"]
+        await self.world.place(capsule)
+        child = Observation(inside, 1, SeenState.RUNNING, started_at=self.clock.now())
+        await self.world.sees(capsule, SeenState.RUNNING, children=[child])
+        return capsule, inside
 
 
 @asynccontextmanager

@@ -39,12 +39,14 @@ class AgentNode:
             timeout_seconds=30,
         )
         self.live: NodeLive = self.agent
-        self.running = self.other = self.stopped = ""
+        self.running = self.other = self.stopped = self.listener = ""
+        self.listening = 7
 
     async def open(self) -> "AgentNode":
         """With its containers."""
         self.running, self.other = await self.run(["cat"]), await self.run(["cat"])
         self.stopped = await self.run(["true"])
+        self.listener = await self.run(["nc", "-ll", "-p", "7", "-e", "cat"])
         container = self.container(self.running)
         container.files.write("/d/there", b"")
         container.write_out(Channel.STDOUT, b"kept\n")
@@ -78,7 +80,7 @@ class AgentNode:
         return width, height
 
     async def nothing_open(self) -> bool:
-        return not any(self.agent.in_use(uuid) for uuid in self._handles)
+        return not self.agent.tunnels and not any(self.agent.in_use(uuid) for uuid in self._handles)
 
     def _handle(self, uuid: str) -> str:
         try:
@@ -97,6 +99,7 @@ class ScriptedNode:
         self.node = FakeNode()
         self.live: NodeLive = self.node
         self.running, self.other, self.stopped = new_uuid(), new_uuid(), new_uuid()
+        self.listener, self.listening = self.other, 7
         self.node.known = {self.running, self.other, self.stopped}
         self.node.stopped = {self.stopped}
         self.node.logs_of[self.running] = [Chunk(Channel.STDOUT, b"kept\n"), Chunk(Channel.STDERR, b"oops\n")]

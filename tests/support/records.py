@@ -41,7 +41,7 @@ def node_info(name: str = "n1", **fields: object) -> NodeInfo:
         engine="fake",
         runtimes=["runc"],
         default_runtime="runc",
-        capabilities=["commit", "live-resize", "networks", "pause", "privileged", "rebuild", "volumes"],
+        capabilities=["commit", "live-resize", "networks", "pause", "port-forward", "privileged", "rebuild", "volumes"],
         networks=[
             NetworkInfo("net-1", "bridge", "bridge", ["172.17.0.0/16"]),
             NetworkInfo("net-2", "lab", "bridge", ["10.9.0.0/24"], fixed_addresses=True),

@@ -28,7 +28,8 @@ LINE = b"01234567890123456789012345678901234567890123456789012345678901234567890
 class Mill(FakeNode):
     """A node that makes and takes any number of bytes; `stats` tells how many so far.
 
-    A path or container `<n>` gives n MiB; a log of `lines-<n>` gives them as lines of 80 bytes.
+    A path or container `<n>` gives n MiB, and so does its every port; a log of `lines-<n>` gives them as lines of 80 bytes. Port 9 takes
+    bytes and says nothing, port 1 neither.
     """
 
     def __init__(self) -> None:
@@ -61,8 +62,16 @@ class Mill(FakeNode):
             self.taken += len(piece)
         self.digest = digest.hexdigest()
 
+    @asynccontextmanager
+    async def port_forward(self, uuid: str, port: int) -> AsyncIterator["MillTunnel"]:
+        self.open_sessions += 1
+        try:
+            yield MillTunnel(self, port, self._chunks(Chunk(Channel.STDOUT, PIECE), int(uuid) * MIB))
+        finally:
+            self.open_sessions -= 1
+
     async def stats(self, uuid: str) -> Stats:
-        return Stats(0.0, self.made, self.taken, 0, 0, 0, 0)
+        return Stats(0.0, self.made, self.taken, self.open_sessions, 0, 0, 0)
 
     async def _chunks(self, chunk: Chunk, size: int) -> AsyncIterator[Chunk]:
         for _ in range(size // len(chunk.data)):
@@ -70,6 +79,30 @@ class Mill(FakeNode):
             yield chunk
             if self.made % MIB < len(chunk.data):
                 await asyncio.sleep(0)
+
+
+class MillTunnel:
+    """A connection to a port of the mill."""
+
+    def __init__(self, mill: Mill, port: int, chunks: AsyncIterator[Chunk]) -> None:
+        self._mill = mill
+        self._port = port
+        self._chunks = chunks
+        self._ended = asyncio.Event()
+
+    async def read(self) -> bytes | None:
+        if self._port in (1, 9):
+            await self._ended.wait()
+            return None
+        return (await anext(self._chunks, Chunk(Channel.STDOUT, b""))).data or None
+
+    async def write(self, data: bytes) -> None:
+        if self._port == 1:
+            await asyncio.get_running_loop().create_future()
+        self._mill.taken += len(data)
+
+    async def end(self) -> None:
+        self._ended.set()
 
 
 class NodeProcess:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's live things, straight from its engine: logs, exec, attach, archives, top, stats (port: `zun.services.nodelive`)."""
+"""The node's live things, straight from its engine: logs, exec, attach, ports, archives, top, stats (port: `zun.services.nodelive`)."""
 
 import asyncio
 from collections import Counter
@@ -8,13 +8,18 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
 from zun.agent.sessions import ExecSessions
-from zun.drivers.runtime.base import ByteSession, Runtime
+from zun.drivers.runtime.base import ByteSession, Runtime, Tunnel
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
-from zun.model.errors import Timeout
+from zun.model.errors import Invalid, Timeout, Unavailable
 from zun.services.nodelive import NodeDescription
 from zun.services.reading_ahead import reading_ahead
 
 T = TypeVar("T")
+
+MOST_TUNNELS = 100
+"""So many connections to its ports a container may have at once, also where no stream server counts them."""
+
+_PORTS = range(1, 65536)
 
 
 class AgentLive:
@@ -36,10 +41,16 @@ class AgentLive:
         self._describing = describing
         self._seconds = timeout_seconds
         self._open: Counter[str] = Counter()
+        self._tunnels: Counter[str] = Counter()
 
     def in_use(self, uuid: str) -> bool:
         """Whether somebody reads the container's output or files now."""
         return self._open[uuid] > 0 if uuid in self._open else False
+
+    @property
+    def tunnels(self) -> int:
+        """How many connections to ports there are. They keep no container that has ended, as its readers do."""
+        return self._tunnels.total()
 
     @asynccontextmanager
     async def logs(self, uuid: str, query: LogQuery) -> AsyncIterator[AsyncIterator[Chunk]]:
@@ -76,6 +87,24 @@ class AgentLive:
         with self._opened(uuid):
             async with self._streams.attach(self._handle(uuid)) as session:
                 yield session
+
+    @asynccontextmanager
+    async def port_forward(self, uuid: str, port: int) -> AsyncIterator[Tunnel]:
+        """Connect to a port."""
+        if port not in _PORTS:
+            raise Invalid(f"{port} is no port; they go from {_PORTS[0]} to {_PORTS[-1]}.")
+        if self._tunnels[uuid] >= MOST_TUNNELS:
+            raise Unavailable(
+                f"Container {uuid} has {self._tunnels[uuid]} connections to its ports, as many as one may have; end some."
+            )
+        self._tunnels[uuid] += 1
+        try:
+            async with self._streams.port_forward(self._handle(uuid), port) as tunnel:
+                yield tunnel
+        finally:
+            self._tunnels[uuid] -= 1
+            if not self._tunnels[uuid]:
+                del self._tunnels[uuid]
 
     async def resize(self, uuid: str, *, width: int, height: int) -> None:
         """Size of the container's terminal."""

@@ -18,6 +18,7 @@ from zun.api.options import ApiOptions
 from zun.api.origin import Origin
 from zun.api.pagecache import PageCacheLayer
 from zun.api.routing import Route, Router
+from zun.api.streams.upgrading import Upgrading
 from zun.api.tracing import TracingLayer
 from zun.base.clock import Clock
 from zun.base.ids import new_request_id
@@ -62,16 +63,20 @@ def layers(routes: list[Route], around: Around) -> ASGIApp:
 
 
 class Application:
-    """Sends HTTP requests through the layers and WebSockets to their handlers (these authenticate by their own tokens)."""
+    """Sends HTTP requests through the layers, and so WebSockets that are asked for with a token in a header; others to their handlers,
+    which authenticate by their own tokens."""
 
-    def __init__(self, http: ASGIApp, sockets: dict[str, WebSocketHandler]) -> None:
+    def __init__(self, http: ASGIApp, sockets: dict[str, WebSocketHandler], upgrading: Upgrading) -> None:
         self._http = http
         self._sockets = sockets
+        self._upgrading = upgrading
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
+        elif scope["type"] == "websocket" and self._upgrading.knows(scope["path"]):
+            await self._upgrading(scope, receive, send)
         elif scope["type"] == "websocket":
             enter(RequestScope(new_request_id()))
             socket = WebSocket(scope, receive, send)

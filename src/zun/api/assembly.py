@@ -34,6 +34,8 @@ from zun.api.streams.console import ConsoleEndpoint
 from zun.api.streams.lifetime import Lifetime
 from zun.api.streams.logs import LogStreamHandlers
 from zun.api.streams.options import StreamOptions
+from zun.api.streams.ports import PortHandlers
+from zun.api.streams.upgrading import Upgrading
 from zun.api.streams.watch import WatchHandlers
 from zun.model.fields import Bounds
 from zun.policy.enforcer import Policy
@@ -125,6 +127,7 @@ def application(
         node_joining=NodeJoiningHandlers(services.joining, services.policy),
         log_stream=LogStreamHandlers(containers, live, lifetime, streams),
         archive_stream=ArchiveStreamHandlers(containers, live, lifetime, streams),
+        ports=PortHandlers(containers, containers.capsules, live, lifetime, streams),
         watch=WatchHandlers(
             view=around.view,
             policy=services.policy,
@@ -140,4 +143,5 @@ def application(
     openapi.describe(routes)
     consoles = ConsoleEndpoint(live, Origin(around.options.trusted_proxies), lifetime, streams)
     sockets: dict[str, WebSocketHandler] = {console.PATH: consoles.console}
-    return Application(layers(routes, around), sockets)
+    http = layers(routes, around)
+    return Application(http, sockets, Upgrading(http, routes))

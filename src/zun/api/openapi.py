@@ -127,10 +127,10 @@ def _responses(route: Route) -> dict[str, Any]:
             "description": "What is wrong, and what to do about it.",
             "content": {responses.JSON: {"schema": {"$ref": "#/components/schemas/Errors"}}},
         }
-        for status in _ERROR_STATUSES
+        for status in (*_ERROR_STATUSES, *(["426"] if route.socket else []))
     }
     success: dict[str, Any] = {"description": "Done, or accepted."}
-    if route.success != 204:
+    if route.success not in (101, 204):
         schema = {"$ref": f"#/components/schemas/{route.shows}"} if route.shows else {}
         success["content"] = {route.produces: {"schema": schema}}
     found[str(route.success)] = success

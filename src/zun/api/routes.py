@@ -42,6 +42,7 @@ from zun.api.streams import logs as log_streams
 from zun.api.streams import watch as watch_streams
 from zun.api.streams.archives import ArchiveStreamHandlers
 from zun.api.streams.logs import LogStreamHandlers
+from zun.api.streams.ports import PortForm, PortHandlers
 from zun.api.streams.watch import WatchHandlers
 from zun.model.container import ContainerSpec
 from zun.model.creation import PATCHABLE
@@ -74,6 +75,7 @@ class Handlers:
     node_joining: NodeJoiningHandlers
     log_stream: LogStreamHandlers
     archive_stream: ArchiveStreamHandlers
+    ports: PortHandlers
     watch: WatchHandlers
     health: HealthHandlers
     metrics: MetricsHandlers | None
@@ -307,7 +309,7 @@ def _registries(h: Handlers) -> list[Route]:
 
 
 def _streams(h: Handlers) -> list[Route]:
-    archive, path, tar = f"{ONE}/archive", live.PathForm, archive_streams.TAR
+    archive, path, tar, p = f"{ONE}/archive", live.PathForm, archive_streams.TAR, h.ports
     return [
         Route(
             "GET",
@@ -319,6 +321,16 @@ def _streams(h: Handlers) -> list[Route]:
         ),
         Route("GET", archive, h.archive_stream.get, "container_archive_get", query=path, produces=tar),
         Route("PUT", archive, h.archive_stream.put, "container_archive_put", 204, query=path),
+        Route("GET", f"{ONE}/port_forward", p.of_container, "container_port_forward", 101, query=PortForm, socket=True),
+        Route(
+            "GET",
+            "/v1/capsules/{ident}/port_forward",
+            p.of_capsule,
+            "capsule_port_forward",
+            101,
+            query=PortForm,
+            socket=True,
+        ),
         Route(
             "GET",
             "/v1/watch",

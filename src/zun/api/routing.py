@@ -36,6 +36,7 @@ class Route(msgspec.Struct, frozen=True):
     `name`: for metrics and as operation id. `since`, `until`: the microversions that have it. `public`: needs no token.
     `json_body`: the body must be `application/json`. `large`: the body may be as large as an archive. `most_bytes`: the body may be
     that large and no larger, whatever is configured (0: as configured).
+    `socket`: it becomes a WebSocket; who asks for none is told so with 426.
     `query`, `body`: the forms that its parameters follow; `either`: they may come in the query or in the body.
     """
 
@@ -58,6 +59,7 @@ class Route(msgspec.Struct, frozen=True):
     only: frozenset[str] | None = None  # the members of `body` allowed
     shows: str = ""  # the schema of its answer
     summary: str = ""
+    socket: bool = False
 
 
 class Match(msgspec.Struct, frozen=True):

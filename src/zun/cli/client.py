@@ -126,14 +126,17 @@ class Client:
             finally:
                 reply.close()
 
-    def _logged_in_again(self, reply: httpx.Response) -> bool:
-        """Whether a refused token could be replaced by a new login; then the request is worth another try."""
-        if reply.status_code != httpx.codes.UNAUTHORIZED or self.access.again is None:
+    def log_in_again(self, refused: str) -> bool:
+        """Whether a refused token could be replaced by a new login; then the request is worth another try. Raises `Failure`."""
+        if self.access.again is None:
             return False
-        if reply.request.headers[TOKEN] == self.access.token:  # else another thread has done it meanwhile
+        if refused == self.access.token:  # else another thread has done it meanwhile
             self.access = self.access.again()
             self._http.headers[TOKEN] = self.access.token
         return True
+
+    def _logged_in_again(self, reply: httpx.Response) -> bool:
+        return reply.status_code == httpx.codes.UNAUTHORIZED and self.log_in_again(reply.request.headers[TOKEN])
 
     @contextmanager
     def _said(self, method: str, path: str, query: Query | None, body: object | None) -> Iterator[None]:
@@ -164,7 +167,7 @@ class Client:
             refused = f"{self.access.url} does not accept the token from {self.access.source}"
             raise Failure(f"{refused}; {_where_to_log_in(reply)}", UNREACHABLE, status=401)
         code = NOT_FOUND if reply.status_code == httpx.codes.NOT_FOUND else REFUSED
-        raise Failure(_message(reply), code, status=reply.status_code)
+        raise Failure(refusal(reply.status_code, reply.content), code, status=reply.status_code)
 
 
 def container_path(ident: str, *rest: str) -> str:
@@ -195,14 +198,13 @@ def _where_to_log_in(reply: httpx.Response) -> str:
     return "`zunctl config` shows what is used."
 
 
-def _message(reply: httpx.Response) -> str:
+def refusal(status: int, body: bytes) -> str:
+    """What an answer that is an error says."""
     try:
-        error = reply.json()["errors"][0]
-        return str(error.get("detail") or error.get("title") or f"The service answered {reply.status_code}.")
+        error = json.loads(body)["errors"][0]
+        return str(error.get("detail") or error.get("title") or f"The service answered {status}.")
     except (ValueError, LookupError, TypeError, AttributeError):
-        return (
-            f"The service answered {reply.status_code} without saying why; is the URL right? `zunctl config` shows it."
-        )
+        return f"The service answered {status} without saying why; is the URL right? `zunctl config` shows it."
 
 
 def _text(query: Query | None) -> dict[str, str] | None:

@@ -37,7 +37,7 @@ class Console:
                 compression=None,
                 max_size=None,
                 open_timeout=OPEN_SECONDS,
-                ssl=_tls(verify=verify) if url.startswith("wss:") else None,
+                ssl=tls(verify=verify) if url.startswith("wss:") else None,
             )
         except (InvalidHandshake, InvalidURI) as error:
             raise Failure(f"The service did not open the console: {error}. Try again.") from error
@@ -85,7 +85,8 @@ class Console:
             return  # the reading side notices and tells
 
 
-def _tls(*, verify: bool | str) -> ssl.SSLContext:
+def tls(*, verify: bool | str) -> ssl.SSLContext:
+    """How to speak to a service with TLS: `verify` is a file of authorities, or whether to verify at all."""
     context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
     if verify is False:
         context.check_hostname = False

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "logs": ("logs", "logs", "Show a container's output"),
     "exec": ("execute", "execute", "Run a command in a container"),
     "attach": ("attach", "attach", "Connect the terminal to a container"),
+    "port-forward": ("port_forward", "port_forward", "Reach ports of a container from this machine"),
     "cp": ("copy", "copy", "Copy files into and out of a container"),
     "top": ("inspecting", "top", "Show a container's processes"),
     "stats": ("inspecting", "stats", "Show what containers use"),

@@ -2,21 +2,17 @@
 """Network namespaces: opened once, told apart from each other, and entered by a thread of their own."""
 
 import contextlib
-import ctypes
-import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TypeVar
 
+from zun.base.network_namespaces import enter, identity, is_network_namespace, own_identity
 from zun.model.errors import Internal, Invalid, NotFound, Timeout
 
-T = TypeVar("T")
+__all__ = ["identity", "inside", "opened", "own_identity"]
 
-_NS_GET_NSTYPE = 0xB703
-_CLONE_NEWNET = 0x40000000
-_OWN = Path("/proc/self/ns/net")
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -30,26 +26,14 @@ def opened(path: str) -> Iterator[int]:
         ) from error
     try:
         try:
-            kind = fcntl.ioctl(descriptor, _NS_GET_NSTYPE)
+            is_network = is_network_namespace(descriptor)
         except OSError as error:
             raise NotFound(f"{path} is no network namespace; its sandbox has ended.") from error
-        if kind != _CLONE_NEWNET or identity(descriptor) == own_identity():
+        if not is_network or identity(descriptor) == own_identity():
             raise Invalid(f"{path} is not the network namespace of a sandbox; the engine has to make one for each.")
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def identity(descriptor: int) -> str:
-    """What tells a namespace from all others that live at the same time."""
-    status = os.fstat(descriptor)
-    return f"{status.st_dev}:{status.st_ino}"
-
-
-def own_identity() -> str:
-    """The namespace of this process."""
-    status = _OWN.stat()
-    return f"{status.st_dev}:{status.st_ino}"
 
 
 def inside(descriptor: int, work: Callable[[], T], seconds: float) -> T:
@@ -80,9 +64,9 @@ def inside(descriptor: int, work: Callable[[], T], seconds: float) -> T:
 
 
 def _enter(descriptor: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(descriptor, _CLONE_NEWNET) != 0:
-        number = ctypes.get_errno()
+    try:
+        enter(descriptor)
+    except OSError as error:
         raise Internal(
-            f"A sandbox's network namespace cannot be entered ({os.strerror(number)}); zund has to run as root."
-        )
+            f"A sandbox's network namespace cannot be entered ({error.strerror}); zund has to run as root."
+        ) from error

@@ -56,6 +56,7 @@ class Action(StrEnum):
     EXECUTE_RESIZE = "execute_resize"
     ATTACH = "attach"
     RESIZE = "resize"
+    PORT_FORWARD = "port_forward"
     TOP = "top"
     STATS = "stats"
     LOGS = "logs"
@@ -90,6 +91,7 @@ ALLOWED: dict[Action, frozenset[Status]] = {
     Action.EXECUTE_RESIZE: _RUNNING,
     Action.ATTACH: _RUNNING,
     Action.RESIZE: _RUNNING,
+    Action.PORT_FORWARD: _RUNNING,
     Action.TOP: _RUNNING,
     Action.STATS: _RUNNING,
     Action.LOGS: _WITH_FILES | {_S.ERROR, _S.UNKNOWN},

@@ -13,6 +13,7 @@ from zun.model.errors import Invalid, Timeout, Unavailable
 from zun.nodestreams import converting
 from zun.nodestreams import messages_pb2 as pb
 from zun.nodestreams.admission import Admission
+from zun.nodestreams.carrying import Carrying
 from zun.nodestreams.conversation import Conversation
 from zun.nodestreams.protocol import MOST_ANSWER_BYTES
 from zun.services.nodelive import NodeLive
@@ -58,6 +59,17 @@ class Calls:
             async with begun as session:
                 await context.write(pb.Output().SerializeToString())
                 await Conversation(session, requests, context.write).run()
+
+    async def port_forward(self, requests: Requests, context: grpc.aio.ServicerContext) -> None:
+        """A connection to a port."""
+        opened = _read(pb.TunnelIn.FromString, await _first(requests))
+        if opened.WhichOneof("what") != "open":
+            raise Invalid("A connection begins with where it is to go.")
+        asked = opened.open
+        with self._admission.stream(asked.container):
+            async with self._live.port_forward(asked.container, asked.port) as tunnel:
+                await context.write(pb.TunnelOut().SerializeToString())
+                await Carrying(tunnel, requests, context.write).run()
 
     async def get_archive(self, request: bytes, context: grpc.aio.ServicerContext) -> None:
         """Files out."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import grpc.aio
 from google.protobuf.message import Message
 
-from zun.drivers.runtime.base import ByteSession
+from zun.drivers.runtime.base import ByteSession, Tunnel
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
 from zun.model.errors import Invalid
 from zun.nodestreams import converting, protocol
@@ -19,6 +19,7 @@ from zun.nodestreams.addresses import Address
 from zun.nodestreams.channels import Channels
 from zun.nodestreams.reply import Reply, in_our_words
 from zun.nodestreams.session import RemoteSession
+from zun.nodestreams.tunnel import RemoteTunnel
 from zun.services.nodelive import NodeDescription
 
 M = TypeVar("M", bound=Message)
@@ -73,6 +74,15 @@ class RemoteNode:
         """Talk to the container's process."""
         async with self._session(pb.SessionOpen(container=uuid)) as session:
             yield session
+
+    @asynccontextmanager
+    async def port_forward(self, uuid: str, port: int) -> AsyncIterator[Tunnel]:
+        """Connect to a port."""
+        with self._channels.use(self._node, self._address) as connection:
+            call = connection.channel.stream_stream(protocol.method(protocol.PORT_FORWARD))(metadata=self._metadata())
+            tunnel = RemoteTunnel(call, self._node, connection)
+            async with tunnel.opened(pb.TunnelOpen(container=uuid, port=port)):
+                yield tunnel
 
     async def resize(self, uuid: str, *, width: int, height: int) -> None:
         """Size of the container's terminal."""

@@ -92,6 +92,32 @@ class SessionInput(_message.Message):
     end: bool
     def __init__(self, open: _Optional[_Union[SessionOpen, _Mapping]] = ..., data: _Optional[bytes] = ..., end: _Optional[bool] = ...) -> None: ...
 
+class TunnelOpen(_message.Message):
+    __slots__ = ("container", "port")
+    CONTAINER_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    container: str
+    port: int
+    def __init__(self, container: _Optional[str] = ..., port: _Optional[int] = ...) -> None: ...
+
+class TunnelIn(_message.Message):
+    __slots__ = ("open", "data", "end")
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    open: TunnelOpen
+    data: bytes
+    end: bool
+    def __init__(self, open: _Optional[_Union[TunnelOpen, _Mapping]] = ..., data: _Optional[bytes] = ..., end: _Optional[bool] = ...) -> None: ...
+
+class TunnelOut(_message.Message):
+    __slots__ = ("data", "end")
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    end: bool
+    def __init__(self, data: _Optional[bytes] = ..., end: _Optional[bool] = ...) -> None: ...
+
 class ArchiveRequest(_message.Message):
     __slots__ = ("container", "path")
     CONTAINER_FIELD_NUMBER: _ClassVar[int]

@@ -13,6 +13,7 @@ SERVICE = "zun.node.v1.NodeStreams"
 
 LOGS = "Logs"
 SESSION = "Session"
+PORT_FORWARD = "PortForward"
 GET_ARCHIVE = "GetArchive"
 PUT_ARCHIVE = "PutArchive"
 EXEC_CREATE = "ExecCreate"

@@ -103,6 +103,7 @@ class StreamServer:
             {
                 protocol.LOGS: streams(self._guarded(calls.logs)),
                 protocol.SESSION: grpc.stream_stream_rpc_method_handler(self._guarded(calls.session)),
+                protocol.PORT_FORWARD: grpc.stream_stream_rpc_method_handler(self._guarded(calls.port_forward)),
                 protocol.GET_ARCHIVE: streams(self._guarded(calls.get_archive)),
                 protocol.PUT_ARCHIVE: grpc.stream_unary_rpc_method_handler(self._guarded(calls.put_archive)),
                 protocol.EXEC_CREATE: short(self._guarded(calls.exec_create)),

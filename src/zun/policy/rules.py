@@ -19,6 +19,7 @@ class Level(StrEnum):
     ADMIN = "rule:context_is_admin"
     ROLE_ADMIN = "role:admin"
     NOBODY = "rule:deny_everybody"
+    EXECUTE = "rule:container:execute"
 
 
 NEEDED_ROLES: dict[Level, str] = {
@@ -26,6 +27,7 @@ NEEDED_ROLES: dict[Level, str] = {
     Level.MEMBER: "one of the roles member, manager or admin",
     Level.ADMIN: "the role admin",
     Level.ROLE_ADMIN: "the role admin",
+    Level.EXECUTE: "what container:execute needs (by default one of the roles member, manager or admin)",
     Level.NOBODY: "a policy file that allows it (by default nobody may)",
 }
 
@@ -79,6 +81,7 @@ RULES: tuple[Rule, ...] = (
     Rule("container:rename", _M, "rename containers"),
     Rule("container:attach", _M, "attach to containers"),
     Rule("container:resize", _M, "resize the terminal of containers"),
+    Rule("container:port_forward", Level.EXECUTE, "connect to ports of containers"),
     Rule("container:top", _R, "list the processes of containers"),
     Rule("container:get_archive", _R, "copy files out of containers"),
     Rule("container:put_archive", _M, "copy files into containers"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Live things of a container: logs, exec, attach, archives, top, stats. What a request means, before a node is asked.
+"""Live things of a container: logs, exec, attach, ports, archives, top, stats. What a request means, before a node is asked.
 
 Each call checks policy, then the state table, then talks to the node through `NodeLive`. Calls that answer at once are bounded in time
 and size; streams are bounded in memory only. The caller of a stream reads it inside its context: leaving it ends the node's side too.
@@ -12,10 +12,21 @@ from typing import TypeVar
 
 import msgspec
 
-from zun.drivers.runtime.base import ByteSession
-from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
+from zun.drivers.runtime.base import ByteSession, Tunnel
+from zun.drivers.runtime.types import Capability, Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
 from zun.model.caller import RequestContext
-from zun.model.errors import Conflict, Denied, Invalid, NotFound, Timeout, Unavailable, ZunError, wrong_state
+from zun.model.children import RecordKind
+from zun.model.errors import (
+    Conflict,
+    Denied,
+    Invalid,
+    NotFound,
+    Timeout,
+    Unavailable,
+    Unsupported,
+    ZunError,
+    wrong_state,
+)
 from zun.model.states import Action, Status, allows
 from zun.policy.enforcer import Policy
 from zun.services.consoles import ConsoleGrants
@@ -148,6 +159,37 @@ class LiveService:
         context = node.exec_start(entry.uuid, exec_id) if exec_id else node.attach(entry.uuid)
         async with self._opened(entry, context) as session:
             yield Console(session, node, entry.uuid, exec_id)
+
+    # Ports
+
+    def listener(self, ctx: RequestContext, entry: ContainerEntry) -> ContainerEntry:
+        """The container through which a container's or a capsule's ports are reached, once the caller may and it can be."""
+        self._policy.authorize(ctx.caller, "container:port_forward", project_id=entry.project_id)
+        if entry.kind is RecordKind.CAPSULE:
+            entry = self._member(entry)
+        self._admit(ctx, entry, "container:port_forward", Action.PORT_FORWARD)
+        node = self._view.node(entry.node)
+        if node is None or node.info is None or Capability.PORT_FORWARD.value not in node.info.capabilities:
+            raise Unsupported(
+                f"Node {entry.node} cannot connect to ports of its containers; publish the port, or use another node."
+            )
+        return entry
+
+    @asynccontextmanager
+    async def port_forward(self, ctx: RequestContext, entry: ContainerEntry, port: int) -> AsyncIterator[Tunnel]:
+        """A connection to a TCP port, of a capsule too. Raises `Conflict` (code `port-refused`) when nothing listens there."""
+        listener = self.listener(ctx, entry)
+        node = self._directory.live(listener.node)
+        async with self._opened(listener, node.port_forward(listener.uuid, port)) as tunnel:
+            yield tunnel
+
+    def _member(self, capsule: ContainerEntry) -> ContainerEntry:
+        """One of a capsule's containers, which share their ports: one that runs, if any does."""
+        found = [child for child in map(self._view.child, capsule.children) if child is not None]
+        running = [child for child in found if allows(Action.PORT_FORWARD, self._view.derive(child).status)]
+        if not found:
+            raise Conflict(f"Capsule {capsule.uuid} is gone; list the capsules.")
+        return (running or found)[0]
 
     # Figures
 

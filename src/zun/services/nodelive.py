@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port to a node's live things: logs, exec, attach, archives, top, stats.
+"""The port to a node's live things: logs, exec, attach, connections to ports, archives, top, stats.
 
 These alone go from the API to the agent directly; life-cycle and state never do. In one process the agent implements it
 itself; across machines a client of the agent's stream server does.
@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from zun.drivers.runtime.base import ByteSession
+from zun.drivers.runtime.base import ByteSession, Tunnel
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
 
 
@@ -54,6 +54,9 @@ class NodeLive(Protocol):
 
     async def resize(self, uuid: str, *, width: int, height: int) -> None:
         """Size of the container's terminal."""
+
+    def port_forward(self, uuid: str, port: int) -> AbstractAsyncContextManager[Tunnel]:
+        """Connect to a TCP port inside; see the runtime port. Who stops waiting for the tunnel ends it."""
 
     async def top(self, uuid: str, ps_args: str | None) -> Top:
         """Its processes."""

@@ -33,6 +33,8 @@ class NodeHarness(Protocol):
     echo: list[str]  # a command that says back its input until the end of it
     fails: list[str]  # a command that writes "out" to stdout, "err" to stderr, and exits with 5
     directory: str  # a directory in `running`
+    listening: int  # a port on which `listener` says back what it is told until the end of it, for each connection
+    listener: str  # runs, too; nothing listens on other ports
 
     async def say(self, data: bytes) -> None:
         """Have the process of `running` write to its log."""
@@ -338,7 +340,7 @@ class RefusalContract:
 
 
 class NodeLiveContract(LogContract, ExecContract, AttachContract, ArchiveContract, FigureContract, RefusalContract):
-    """All of it."""
+    """All of it, but for connections to ports (`nodelive_contract_ports.py`)."""
 
 
 async def _pieces(data: bytes) -> AsyncIterator[bytes]:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from zun.drivers.runtime.base import PORT_REFUSED
 from zun.drivers.runtime.types import Channel, Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
 from zun.model.errors import Conflict, Invalid, NotFound, Unavailable, ZunError
 from zun.services.nodelive import NodeDescription
@@ -77,6 +78,26 @@ async def echo(session: FakeSession, _: ExecRequest | None) -> int:
     return 0
 
 
+class FakeTunnel:
+    """A connection to a program: its output and input are what goes both ways."""
+
+    def __init__(self, session: FakeSession) -> None:
+        self._session = session
+
+    async def read(self) -> bytes | None:
+        """See the port."""
+        chunk = await self._session.read()
+        return None if chunk is None else chunk.data
+
+    async def write(self, data: bytes) -> None:
+        """See the port."""
+        await self._session.write(data)
+
+    async def end(self) -> None:
+        """See the port."""
+        await self._session.close_stdin()
+
+
 class FakeNode:
     """`NodeLive`, scripted: change the attributes at any time. `open_sessions` and `open_streams` count what was not left yet.
 
@@ -88,6 +109,7 @@ class FakeNode:
         self.follow: dict[str, asyncio.Queue[Chunk | None]] = {}
         self.programs: dict[str, Program] = {}
         self.main: Program = echo
+        self.listening: dict[int, Program] = {7: echo}
         self.execs: dict[str, tuple[str, ExecRequest]] = {}
         self.files: dict[tuple[str, str], bytes] = {}
         self.asked: list[tuple[object, ...]] = []
@@ -158,6 +180,17 @@ class FakeNode:
         self._check_runs(uuid)
         async with self._session(self.main, None) as session:
             yield session
+
+    @asynccontextmanager
+    async def port_forward(self, uuid: str, port: int) -> AsyncIterator[FakeTunnel]:
+        """Talk to a program of `listening`."""
+        await self._answer("port_forward", uuid, port)
+        self._check_runs(uuid)
+        program = self.listening.get(port)
+        if program is None:
+            raise Conflict(f"Nothing takes connections to port {port} of container {uuid}.", code=PORT_REFUSED)
+        async with self._session(program, None) as session:
+            yield FakeTunnel(session)
 
     async def resize(self, uuid: str, *, width: int, height: int) -> None:
         """Remembered in `asked`."""

@@ -17,7 +17,7 @@ from zun.drivers.runtime.contract_harness import WAITS, becomes, ended, execute,
 from zun.drivers.runtime.cri import cri_pb2
 from zun.drivers.runtime.cri.request import sandbox_namespace
 from zun.drivers.runtime.types import Channel, ContainerRequest, RuntimeEvent, RuntimeEventKind, VolumeMount
-from zun.model.errors import Invalid, NotFound
+from zun.model.errors import Invalid, NotFound, Unsupported
 from zun.model.records import SeenState
 
 pytestmark = pytest.mark.containerd
@@ -264,6 +264,15 @@ async def test_each_runtime_runs_containers(cri: CriHarness, runtime: str) -> No
     assert (await cri.runtime.containers.inspect(handle)).state is SeenState.EXITED
     await cri.runtime.containers.remove(handle)
     assert await sandboxes(cri) == []
+
+
+async def test_ports_of_containers_in_a_sandbox_are_refused_with_the_reason(cri: CriHarness) -> None:
+    if "gvisor" not in (await cri.runtime.containers.fingerprint()).runtimes:
+        pytest.skip("gvisor is not installed: run scripts/ensure-containerd --handlers")
+    handle = await run(cri, ["nc", "-ll", "-p", "7", "-e", "cat"], runtime="gvisor")
+    with pytest.raises(Unsupported, match="gVisor"):
+        async with cri.runtime.streams.port_forward(handle, 7):
+            raise AssertionError("it opened")
 
 
 async def _has_said(cri: CriHarness, handle: str) -> bool:

@@ -146,6 +146,23 @@ class ByteSession(Protocol):
         """The process's exit code; call after `read` returned None. None when it is not known (a detached terminal)."""
 
 
+PORT_REFUSED = "port-refused"
+"""The code of a port that nothing listens on."""
+
+
+class Tunnel(Protocol):
+    """A connection to a port inside a container: bytes both ways, each way ended by itself. What is not read is not fetched either."""
+
+    async def read(self) -> bytes | None:
+        """The next bytes; None when the container's side says no more. Raises `Unavailable` when the connection broke."""
+
+    async def write(self, data: bytes) -> None:
+        """To the container; waits while it does not read (back-pressure). Raises `Conflict` after `end`; what it takes no more may be dropped."""
+
+    async def end(self) -> None:
+        """We say no more; what the container still says can be read. Again: nothing."""
+
+
 class Streams(Protocol):
     """Live things."""
 
@@ -166,6 +183,13 @@ class Streams(Protocol):
 
     async def resize(self, handle: str, *, width: int, height: int) -> None:
         """Change the size of the container's terminal."""
+
+    def port_forward(self, handle: str, port: int) -> AbstractAsyncContextManager[Tunnel]:
+        """Connect to a TCP port as the container itself would on its loopback (127.0.0.1, then ::1). Leaving ends the connection.
+
+        Never reaches beyond the container's own network. Raises `Conflict` when it does not run, or (code `PORT_REFUSED`) nothing listens;
+        `Unsupported` where a connection cannot be made from outside: no network of its own, a kernel of its own.
+        """
 
     async def top(self, handle: str, ps_args: str | None) -> Top:
         """Its processes."""

@@ -29,6 +29,7 @@ _MEANING = {
     Capability.VOLUMES: "named volumes",
     Capability.CPUSET: "cpus of one's own (`cpu_policy: dedicated`)",
     Capability.CAPSULES: "groups of containers that share an address (`capsule`)",
+    Capability.PORT_FORWARD: "connections to ports that are not published (`port-forward`); not to containers in gVisor",
     Capability.CHANGE_IMAGE: "another image for a container that is there (`rebuild`)",
 }
 

@@ -9,9 +9,17 @@ from zun.drivers.runtime.contract_images import ImageContract, NetworkContract
 from zun.drivers.runtime.contract_life import CreateContract, LackContract, LifeContract
 from zun.drivers.runtime.contract_pods import PodContract
 from zun.drivers.runtime.contract_streams import StreamContract
+from zun.drivers.runtime.contract_tunnels import TunnelContract
 
 
 class RuntimeContract(
-    CreateContract, LifeContract, LackContract, StreamContract, ImageContract, NetworkContract, PodContract
+    CreateContract,
+    LifeContract,
+    LackContract,
+    StreamContract,
+    TunnelContract,
+    ImageContract,
+    NetworkContract,
+    PodContract,
 ):
     """The whole contract."""

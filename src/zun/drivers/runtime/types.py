@@ -25,6 +25,7 @@ class Capability(StrEnum):
     CPUSET = "cpuset"
     CHANGE_IMAGE = "rebuild"
     CAPSULES = "capsules"
+    PORT_FORWARD = "port-forward"
 
 
 class Fingerprint(msgspec.Struct, frozen=True):

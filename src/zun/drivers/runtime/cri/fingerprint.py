@@ -26,6 +26,7 @@ CAPABILITIES = frozenset(
         Capability.VOLUMES,
         Capability.CPUSET,
         Capability.CHANGE_IMAGE,
+        Capability.PORT_FORWARD,
     }
 )
 """What containers on a CRI engine can have. It has no words for pausing, committing, networks of choice, health checks and disk space."""

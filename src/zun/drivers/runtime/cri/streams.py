@@ -3,10 +3,10 @@
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from zun.base.clock import Clock
-from zun.drivers.runtime.base import ByteSession
+from zun.drivers.runtime.base import ByteSession, Tunnel
 from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri.archives import Archives
@@ -20,6 +20,7 @@ from zun.drivers.runtime.cri.starts import Starts
 from zun.drivers.runtime.host import processes
 from zun.drivers.runtime.host.cgroups import measure, pids_of
 from zun.drivers.runtime.host.ps_arguments import checked
+from zun.drivers.runtime.host.tunnels import tunnel
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
 from zun.model.errors import Conflict, NotFound, Unsupported
 
@@ -81,6 +82,17 @@ class CriStreams:
             raise Conflict("The container does not run, so its terminal has no size; start it first.")
         request = cd.ResizePtyRequest(container_id=status.id, width=width, height=height)
         await self._containerd.resize(request, "resize the terminal")
+
+    @asynccontextmanager
+    async def port_forward(self, handle: str, port: int) -> AsyncIterator[Tunnel]:
+        """Connect to a port of the container, past the engine: its streaming server speaks SPDY, and cannot end one way alone."""
+        status = await self._attempts.running(identity_of(handle), "nothing listens in it")
+        try:
+            pid = await self._attempts.pid(status.id)
+        except NotFound as error:
+            raise Conflict("The container has just ended, so nothing listens in it; start it first.") from error
+        async with tunnel(status.id, pid, port) as opened:
+            yield opened
 
     async def top(self, handle: str, ps_args: str | None) -> Top:
         """Its processes. Raises `Invalid` for arguments that could show others.

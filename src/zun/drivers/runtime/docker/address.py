@@ -29,6 +29,11 @@ class EngineAddress:
     port: int = 0
     tls: ssl.SSLContext | None = None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether its containers are processes of this machine that we may look into: reached over a Unix socket, by root."""
+        return bool(self.socket_path) and os.geteuid() == 0
+
     def connector(self, keep_seconds: float) -> aiohttp.BaseConnector:
         """Connections for requests: as many as are needed (streams hold theirs), kept for a while."""
         if self.socket_path:

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
-from zun.drivers.runtime.base import ByteSession
+from zun.drivers.runtime.base import ByteSession, Tunnel
 from zun.drivers.runtime.docker.engine import Engine
 from zun.drivers.runtime.docker.hijack import HijackedSession, hijack, let_go
 from zun.drivers.runtime.docker.logs import DockerLogs
@@ -21,8 +21,9 @@ from zun.drivers.runtime.docker.stats import sample
 from zun.drivers.runtime.docker.terminals import Terminals
 from zun.drivers.runtime.docker.upload import Upload
 from zun.drivers.runtime.host.ps_arguments import checked
+from zun.drivers.runtime.host.tunnels import tunnel
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
-from zun.model.errors import Conflict, Internal, Invalid, NotFound, ZunError
+from zun.model.errors import Conflict, Internal, Invalid, NotFound, Unsupported, ZunError
 
 _log = logging.getLogger(__name__)
 
@@ -140,6 +141,19 @@ class DockerStreams:
         """Change the size of the container's terminal."""
         params = {"w": str(width), "h": str(height)}
         await self._engine.call("POST", f"containers/{handle}/resize", "resize the terminal", params=params)
+
+    @asynccontextmanager
+    async def port_forward(self, handle: str, port: int) -> AsyncIterator[Tunnel]:
+        """Connect to a port of the container."""
+        if not self._engine.address.is_here:
+            raise Unsupported(
+                "This node's engine is on another machine, or not root's, so the ports of its containers cannot be reached."
+            )
+        told = await self._engine.call("GET", f"containers/{handle}/json", "show the container")
+        if told["State"]["Status"] != "running":
+            raise Conflict("The container does not run, so nothing listens in it; start it first.")
+        async with tunnel(told["Id"], told["State"]["Pid"], port) as opened:
+            yield opened
 
     async def top(self, handle: str, ps_args: str | None) -> Top:
         """Its processes. Raises `Invalid` for arguments that could show others."""

@@ -56,6 +56,7 @@ class FakeContainer:
     log: "deque[LogLine] | None" = None
     log_count: int = 0
     sessions: list[Session] = field(default_factory=list)
+    tunnels: list[Session] | None = None
     image_files: FileTree | None = None
     volume: Callable[[str], FileTree] | None = None
     _files: FileTree | None = None
@@ -132,6 +133,10 @@ class FakeContainer:
         if rest:
             self._partial[channel] = rest
         self.wake_followers()
+
+    def listens(self, port: int) -> list[str] | None:
+        """What its process runs for each connection to a port; None when it does not listen there."""
+        return None if self.process is None else self.process.around.listening.get(port)
 
     def flush_log(self) -> None:
         """Lines without an end become lines of the log, too."""

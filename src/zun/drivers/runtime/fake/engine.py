@@ -307,6 +307,8 @@ class FakeEngine:
         for session in container.sessions:
             session.finish(code)
         container.sessions.clear()
+        for tunnel in container.tunnels or ():
+            tunnel.finish(code)
         self.unplug(container.endpoints)
         self.emit(RuntimeEventKind.EXITED, container)
 

@@ -49,6 +49,7 @@ class Surroundings:
     size: list[int] = field(default_factory=lambda: [80, 24])  # width and height of the terminal
     traps: dict[str, Callable[[], int | None]] = field(default_factory=dict)
     stdin_open: bool = False
+    listening: dict[int, list[str]] = field(default_factory=dict)  # what is run for each connection, by port
 
 
 class Process:

@@ -73,6 +73,16 @@ def _wc(around: Surroundings) -> Steps:
     return 0
 
 
+def _nc(around: Surroundings) -> Steps:
+    """`nc -ll -p PORT -e PROGRAM…`: a server that runs the program for each connection."""
+    match around.argv[1:]:
+        case ["-ll", "-p", port, "-e", *program] if port.isdecimal() and program:
+            around.listening[int(port)] = program
+            yield Sleep(None)
+    around.write(Channel.STDERR, b"nc: only 'nc -ll -p PORT -e PROGRAM' is known here\n")
+    return 1
+
+
 def _true(_: Surroundings) -> int:
     return 0
 
@@ -138,6 +148,7 @@ _PROGRAMS: dict[str, Program] = {
     "sleep": _sleep,
     "cat": _cat,
     "wc": _wc,
+    "nc": _nc,
     "sh": _sh,
     **{name: _at_once(act) for name, act in _AT_ONCE.items()},
 }

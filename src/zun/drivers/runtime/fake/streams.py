@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from zun.drivers.runtime.base import ByteSession
+from zun.drivers.runtime.base import PORT_REFUSED, ByteSession, Tunnel
 from zun.drivers.runtime.fake.container import FakeContainer, LogLine
 from zun.drivers.runtime.fake.engine import FakeEngine, FakeExec
 from zun.drivers.runtime.fake.session import Session
+from zun.drivers.runtime.fake.tunnel import FakeTunnel
 from zun.drivers.runtime.types import Channel, Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
 from zun.model.errors import Conflict, Invalid, NotFound
 from zun.model.records import SeenState
@@ -83,6 +84,21 @@ class FakeStreams:
         await self._engine.faults.before("resize")
         self._running(handle).size[:] = [width, height]
 
+    @asynccontextmanager
+    async def port_forward(self, handle: str, port: int) -> AsyncIterator[Tunnel]:
+        """Talk to what runs for a connection, where its program (or one that shares its sandbox) listens."""
+        await self._engine.faults.before("port_forward")
+        container, argv = self._listener(self._running(handle), port)
+        session = Session(owns_input=True)
+        self._engine.run_exec(FakeExec(container, ExecRequest(argv, stdin=True)), session)
+        container.tunnels = [*(container.tunnels or ()), session]
+        try:
+            yield FakeTunnel(session)
+        finally:
+            container.tunnels = [one for one in container.tunnels if one is not session] or None
+            if session.process is not None:
+                session.process.end(0)
+
     async def top(self, handle: str, ps_args: str | None) -> Top:  # noqa: ARG002 - one format is all it has
         """Its one process."""
         await self._engine.faults.before("top")
@@ -120,6 +136,15 @@ class FakeStreams:
         if container.state is not SeenState.RUNNING:
             raise Conflict(f"The container is {container.state}; this needs a running one.")
         return container
+
+    def _listener(self, container: FakeContainer, port: int) -> tuple[FakeContainer, list[str]]:
+        sandbox = container.request.sandbox
+        there = [one for one in self._engine.containers.values() if sandbox and one.request.sandbox == sandbox]
+        for one in [container, *there]:
+            argv = one.listens(port)
+            if argv is not None:
+                return one, argv
+        raise Conflict(f"Nothing takes connections to port {port} on the container's loopback.", code=PORT_REFUSED)
 
     def _exec(self, exec_id: str) -> FakeExec:
         prepared = self._engine.execs.get(exec_id)
