@@ -60,6 +60,11 @@ def test_limits_are_hard_and_leave_no_swap() -> None:
     assert not {"NanoCpus", "Memory", "CpusetCpus", "CpuShares", "CpuQuota"} & set(body()["HostConfig"])
 
 
+def test_a_weight_is_told_beside_the_limit() -> None:
+    host = body(cpu=2.0, cpu_shares=512)["HostConfig"]
+    assert (host["NanoCpus"], host["CpuShares"]) == (2_000_000_000, 512)
+
+
 def test_mounts_runtime_health_and_ports_are_passed_on() -> None:
     told = body(
         DockerOptions(default_runtime="runsc"),

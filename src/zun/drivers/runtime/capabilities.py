@@ -29,6 +29,7 @@ _MEANING = {
     Capability.VOLUMES: "named volumes",
     Capability.CPUSET: "cpus of one's own (`cpu_policy: dedicated`)",
     Capability.CAPSULES: "groups of containers that share an address (`capsule`)",
+    Capability.SANDBOXED_CAPSULES: "the same in a sandboxed runtime, for the projects that must be in one (`sandboxed_projects`)",
     Capability.CHANGE_IMAGE: "another image for a container that is there (`rebuild`)",
 }
 

@@ -51,7 +51,12 @@ class DockerContainers:
         """What the engine can do and what its machine has."""
         info = await self._engine.call("GET", "info", "describe itself")
         self._disk_quota = supports_disk_quota(info)
-        return fingerprint(info, await self._networks.list(), capsules=await self._has_sandbox_image())
+        return fingerprint(
+            info,
+            await self._networks.list(),
+            capsules=await self._has_sandbox_image(),
+            sandboxed=self._engine.options.sandboxed_capsules,
+        )
 
     async def inspect(self, handle: str) -> Seen:
         """One container now."""

@@ -16,16 +16,22 @@ _MOUNTS = Path("/proc/mounts")
 CONDITIONAL = {
     Capability.DISK_QUOTA: "on overlay2 over xfs with project quota, or with devicemapper, btrfs, zfs",
     Capability.CAPSULES: "where the engine has the image `[docker] sandbox_image`",
+    Capability.SANDBOXED_CAPSULES: "where `[docker] sandboxed_capsules` says that its runtimes share a network",
     Capability.CPUSET: "where the kernel has cpusets",
 }
 """What not every Docker engine can do. All else every one can."""
 
 
-def fingerprint(info: dict[str, Any], networks: tuple[NetworkInfo, ...], *, capsules: bool) -> Fingerprint:
-    """From the engine's own account and its networks; `capsules`: it has what their sandboxes are made from."""
+def fingerprint(
+    info: dict[str, Any], networks: tuple[NetworkInfo, ...], *, capsules: bool, sandboxed: bool
+) -> Fingerprint:
+    """From the engine's own account and its networks; `capsules`: it has what their sandboxes are made from; `sandboxed`: its sandboxed runtimes
+    let containers share a network."""
     lacking = set()
     if not capsules:
         lacking.add(Capability.CAPSULES)
+    if not (capsules and sandboxed):
+        lacking.add(Capability.SANDBOXED_CAPSULES)
     if not supports_disk_quota(info):
         lacking.add(Capability.DISK_QUOTA)
     if not info.get("CPUSet", True):
