@@ -179,7 +179,7 @@ def test_a_wrong_volume_is_named(volume: dict[str, Any], path: str) -> None:
 def test_a_grace_is_whole_seconds_up_to_a_day(seconds: object) -> None:
     value = template()
     value["spec"]["terminationGracePeriodSeconds"] = seconds
-    with pytest.raises(Invalid, match="'template.spec.terminationGracePeriodSeconds' must be"):
+    with pytest.raises(Invalid, match=r"'template\.spec\.terminationGracePeriodSeconds' must be"):
         read(value)
 
 
