@@ -19,6 +19,7 @@ from zun.drivers.runtime.types import (
     FileMount,
     NetworkRequest,
     RuntimeEventKind,
+    SandboxRequest,
     VolumeMount,
 )
 from zun.model.container import HealthCheck
@@ -89,6 +90,18 @@ def test_mounts_runtime_health_and_ports_are_passed_on() -> None:
     }  # fmt: skip
     assert told["ExposedPorts"] == {"80/tcp": {}, "53/udp": {}}
     assert (told["Tty"], told["OpenStdin"], told["StdinOnce"]) == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "default", "told"),
+    [("kata", "", "kata"), ("kata", "runsc", "kata"), (None, "runsc", "runsc"), (None, "", None)],
+)
+def test_a_sandbox_runs_under_the_runtime_that_is_named(asked: str | None, default: str, told: str | None) -> None:
+    wished = SandboxRequest(uuid="u", generation=1, project_id="p", runtime=asked)
+    sandbox = request.sandbox_body(wished, owner="me", options=DockerOptions(default_runtime=default))
+    joins = body(DockerOptions(default_runtime=default), runtime=asked, sandbox="s", capsule="u")
+    assert sandbox["HostConfig"].get("Runtime") == joins["HostConfig"].get("Runtime") == told
+    assert "Privileged" not in sandbox["HostConfig"]
 
 
 def test_the_first_network_is_the_primary_one() -> None:
