@@ -150,6 +150,14 @@ async def test_an_engine_that_cannot_stop_them_removes_them_after_the_grace(
     assert (await world.done("req-2")).message is None
 
 
+async def test_an_engine_that_goes_away_meanwhile_does_not_grant_it_again(world: World, capsules: Capsules) -> None:
+    await runs(world, capsules, STUBBORN)
+    world.engine.faults.delay("stop", GRACE - 10)
+    world.runtime.fail("stop", Unavailable("It is restarting."))
+    assert await seconds_to_go(world, deletion()) < GRACE + 10
+    assert not capsules.objects()
+
+
 async def test_what_vanished_from_the_engine_keeps_nobody_waiting(world: World, capsules: Capsules) -> None:
     await runs(world, capsules, STUBBORN)
     world.engine.faults.delay("inspect", 5)  # it has vanished, and the agent does not know it yet

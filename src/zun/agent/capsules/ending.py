@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs of a capsule gets to end in, before all of it is removed."""
 
+import asyncio
 import math
 
 from zun.agent.memory import Memory
@@ -9,6 +10,9 @@ from zun.base.side_by_side import side_by_side
 from zun.model.children import MAX_CHILDREN
 from zun.model.errors import NotFound
 from zun.model.records import Intent, SeenState
+
+_TO_KILL_SECONDS = 5.0
+"""What an engine gets to kill what did not end."""
 
 
 async def let_end(tools: Tools, memory: Memory, intent: Intent) -> None:
@@ -34,7 +38,11 @@ async def let_end(tools: Tools, memory: Memory, intent: Intent) -> None:
         except NotFound:
             return
 
-    await side_by_side(_to_end(tools, memory), stop, at_once=MAX_CHILDREN)
+    try:
+        async with asyncio.timeout(left + _TO_KILL_SECONDS):
+            await side_by_side(_to_end(tools, memory), stop, at_once=MAX_CHILDREN)
+    except TimeoutError:
+        return  # the engine was away in between, and gave them the grace again
 
 
 def _to_end(tools: Tools, memory: Memory) -> list[str]:
