@@ -95,7 +95,7 @@ def test_waiting_has_an_end(capsys: pytest.CaptureFixture[str]) -> None:
     assert "slow is still Creating after 0.3 seconds" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("options", "force"), [([], None), (["--force"], "true"), (["-f"], "true")])
+@pytest.mark.parametrize(("options", "force"), [([], None), (["--force"], "True"), (["-f"], "True")])
 def test_who_is_in_a_hurry_says_so(options: list[str], force: str | None) -> None:
     asked = []
 
