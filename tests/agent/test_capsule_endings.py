@@ -90,6 +90,24 @@ async def test_one_by_force_ends_the_grace_at_once(world: World, capsules: Capsu
     assert not capsules.objects()
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_what_is_not_to_be_on_the_node_any_more_gets_no_grace(
+    world: World, capsules: Capsules, *, ordered: bool
+) -> None:
+    await runs(world, capsules, STUBBORN)
+    await world.ask(deletion(grace=80000))
+    await world.settle(100)
+    began = world.clock.monotonic()
+    if ordered:
+        await world.wish(capsule(STUBBORN, intents=(), absent=True, seq=2))
+    else:
+        await world.unwish()
+    while capsules.objects():
+        await world.settle(0.1)
+        assert world.clock.monotonic() - began < 30
+    assert not world.engine.sandboxes
+
+
 async def test_nothing_is_started_again_while_it_ends(world: World, capsules: Capsules) -> None:
     await runs(world, capsules, STUBBORN, POLITE)
     await world.ask(deletion())

@@ -124,6 +124,17 @@ def test_containers_are_told_to_end_before_they_are_removed(mine: Capsules) -> N
     mine.say_goodbye("goodbye")
 
 
+def test_a_deletion_by_force_ends_the_grace_of_another(mine: Capsules, engine: Containerd) -> None:
+    uuid = mine.make("clinging", WAITS, grace=3600)["uuid"]
+    mine.until("clinging", "Running")
+    assert mine.http.delete("/v1/capsules/clinging").status_code == 204
+    mine.house.give_time(0.5)
+    assert mine.show("clinging")["status"] == "Deleting"
+    assert mine.http.delete("/v1/capsules/clinging", params={"force": "true"}).status_code == 204
+    mine.until("clinging", "gone")
+    assert objects(engine, uuid) == []
+
+
 def test_a_lost_sandbox_is_made_anew(mine: Capsules, engine: Containerd) -> None:
     uuid = mine.make("lost", WAITS)["uuid"]
     mine.until("lost", "Running")

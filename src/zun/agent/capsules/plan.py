@@ -80,9 +80,11 @@ def goes_away(wanted: Inbox | None, memory: Memory) -> bool:
 
 
 def ends_grace(wanted: Inbox | None, memory: Memory, running: Step) -> bool:
-    """Whether a deletion that lets what runs end by itself is overtaken by one that does not."""
-    if wanted is None or running.intent is None or not running.intent.stop:
+    """Whether a deletion that lets what runs end by itself is overtaken by one that does not, or by what nobody may wait for."""
+    if running.intent is None or not running.intent.stop:
         return False
+    if wanted is None or wanted.absent or wanted.generation > memory.observation.generation:
+        return True
     deletion = _deletion(pending(wanted, memory))
     return deletion is not None and not deletion.stop
 
