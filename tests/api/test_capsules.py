@@ -10,7 +10,7 @@ import pytest
 
 from support.api import ApiWorld, error_of
 from zun.drivers.runtime.types import Capability
-from zun.model.records import Address, Observation, SeenState
+from zun.model.records import Address, Observation, SeenState, Verb
 from zun.store import keys
 
 MINIMAL = {"kind": "capsule", "metadata": {"name": "shop"}, "spec": {"containers": [{"image": "nginx", "name": "web"}]}}
@@ -151,6 +151,59 @@ async def test_deletion_is_accepted_in_any_state_and_the_quota_comes_back(api: A
     assert error_of(await api.member.delete("/v1/capsules/shop")) == (404, "container-not-found")
     usage = (await api.member.get("/v1/quotas/p1", params={"usages": "true"})).json()
     assert usage["containers"]["in_use"] == 0
+
+
+def deletions(api: ApiWorld, uuid: str) -> list[tuple[bool, int | None]]:
+    intents = api.world.entry(uuid).record().intents
+    return [(one.stop, one.timeout_seconds) for one in intents if one.verb is Verb.DELETE]
+
+
+@pytest.mark.parametrize("grace", [None, 0, 45])
+async def test_what_runs_gets_the_grace_of_the_template_and_a_second_deletion_changes_nothing(
+    api: ApiWorld, grace: int | None
+) -> None:
+    body = template()
+    body["spec"]["terminationGracePeriodSeconds"] = grace
+    view = (await api.member.post("/v1/capsules", json={"template": body})).json()
+    for _ in range(2):
+        assert (await api.member.delete("/v1/capsules/shop")).status_code == 204
+    assert deletions(api, view["uuid"]) == [(True, grace)]
+
+
+async def test_a_deletion_by_force_gives_none_and_overtakes_one_that_does_once(api: ApiWorld) -> None:
+    forced = (await make(api, name="forced"))["uuid"]
+    assert (await api.member.delete("/v1/capsules/forced?force=true")).status_code == 204
+    assert (await api.member.delete("/v1/capsules/forced")).status_code == 204
+    assert deletions(api, forced) == [(False, None)]
+    hurried = (await make(api, name="hurried"))["uuid"]
+    for query in ("", "?force=true", "?force=1"):
+        assert (await api.member.delete(f"/v1/capsules/hurried{query}")).status_code == 204
+    assert deletions(api, hurried) == [(True, None), (False, None)]
+    assert error_of(await api.member.delete("/v1/capsules/hurried?force=perhaps"))[0] == 400
+
+
+async def test_limits_are_shown_and_not_counted(api: ApiWorld) -> None:
+    resources = {"requests": {"cpu": "500m", "memory": "64Mi"}, "limits": {"cpu": 2, "memory": "1Gi"}}
+    view = await make(api, resources=resources)
+    web, plain = view["containers"]
+    assert (web["cpu"], web["memory"], web["limits"]) == (0.5, "64", {"cpu": 2.0, "memory": "1024"})
+    assert plain["limits"] == {"cpu": 0.0, "memory": "0"}
+    assert (view["cpu"], view["memory"]) == (0.5, "64")
+    usage = (await api.member.get("/v1/quotas/p1", params={"usages": "true"})).json()
+    assert (usage["cpu"]["in_use"], usage["memory"]["in_use"]) == (0.5, 64)
+    low = template("low", resources={"requests": {"cpu": 1}, "limits": {"cpu": 0.5}})
+    refused = await api.member.post("/v1/capsules", json={"template": low})
+    assert error_of(refused)[0] == 400
+    assert "'template.spec.containers[0].resources.limits.cpu'" in refused.text
+
+
+async def test_nobody_has_privileged_containers_in_capsules_either(api: ApiWorld) -> None:
+    body = {"template": template(securityContext={"privileged": True})}
+    for client in (api.member, api.admin):
+        assert error_of(await client.post("/v1/capsules", json=body)) == (403, "policy-not-authorized")
+    assert (await api.member.get("/v1/capsules/shop")).status_code == 404
+    unasked = {"template": template(securityContext={"privileged": False})}
+    assert (await api.member.post("/v1/capsules", json=unasked)).status_code == 202
 
 
 async def test_a_list_has_pages_and_links(api: ApiWorld) -> None:

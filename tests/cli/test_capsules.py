@@ -14,6 +14,7 @@ kind: capsule
 metadata: {name: NAME}
 spec:
   restartPolicy: POLICY
+  terminationGracePeriodSeconds: 0
   initContainers: [{image: IMAGE, name: first, command: [echo, prepared]}]
   containers:
     - {image: IMAGE, name: web, command: [sh, -c, "echo hello; sleep 1000"], ports: [{containerPort: 80}]}
@@ -76,9 +77,9 @@ def test_what_fails_for_good_ends_the_waiting_with_its_reason(service: Service) 
 
 
 def test_a_mistake_in_a_file_is_named(service: Service) -> None:
-    done = service.run("capsule", "create", "-f", "-", stdin=template(service, "wrong").replace("requests", "limits"))
+    done = service.run("capsule", "create", "-f", "-", stdin=template(service, "wrong").replace("requests", "asks"))
     assert done.code == 1
-    assert "'template.spec.containers[1].resources.limits'" in done.err
+    assert "'template.spec.containers[1].resources.asks'" in done.err
     assert service.run("capsule", "create", "-f", "/no/such/file").code == 2
     assert service.run("capsule", "create").code == 2
     assert service.run("capsule", "create", "-f", "-", stdin=b"\xff\xfe").code == 2
@@ -92,6 +93,19 @@ def test_waiting_has_an_end(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert run_here(answer, "capsule", "create", "-f", "/dev/null", "--wait", "--timeout", "0.3") == 1
     assert "slow is still Creating after 0.3 seconds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("options", "force"), [([], None), (["--force"], "True"), (["-f"], "True")])
+def test_who_is_in_a_hurry_says_so(options: list[str], force: str | None) -> None:
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "DELETE":
+            asked.append(request.url.params.get("force"))
+        return httpx.Response(204) if request.method == "DELETE" else httpx.Response(200, json={"uuid": "u"})
+
+    assert run_here(answer, "capsule", "delete", "shop", *options) == 0
+    assert asked == [force]
 
 
 def test_several_are_deleted_and_a_failure_of_one_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -260,7 +260,9 @@ def test_registries_are_kept_and_their_passwords_never_shown(shell: Shell, stage
 def test_capsules_are_made_from_a_file_shown_and_deleted(shell: Shell, stage: Stage, tmp_path: Path) -> None:
     template, name = tmp_path / "capsule.yaml", stage.name()
     container = f"{{image: '{IMAGE}', command: [sleep, '1000'], imagePullPolicy: ifnotpresent}}"
-    template.write_text(f"kind: capsule\nmetadata: {{name: {name}}}\nspec: {{containers: [{container}]}}\n")
+    template.write_text(
+        f"kind: capsule\nmetadata: {{name: {name}}}\nspec: {{terminationGracePeriodSeconds: 0, containers: [{container}]}}\n"
+    )
     shell.good("capsule create", *(("--file", template) if shell.name == "openstack" else ("-f", template)))
     path = f"/v1/capsules/{name}"
     eventually(lambda: stage.http.get(path).json()["status"] == "Running", "the capsule runs")

@@ -66,6 +66,19 @@ async def test_what_one_container_needs_all_of_them_go_by(world: World, fence: F
         assert (await placed(world, UUID)).node == "n2"
 
 
+async def test_one_in_a_sandbox_goes_where_sandboxes_hold_several_containers(world: World, fence: Fence) -> None:
+    runtimes = ["runc", "runsc"]
+    some = [one for one in CAPABLE if one != Capability.SANDBOXED_CAPSULES]
+    await world.node("n1", capabilities=some, runtimes=runtimes)
+    await world.node("n2", capabilities=CAPABLE, runtimes=runtimes)
+    wished = capsule()
+    for one in (wished.spec, *(child.spec for child in wished.children)):
+        one.runtime = "runsc"
+    async with scheduling(world, fence):
+        await world.wish(wished)
+        assert (await placed(world, UUID)).node == "n2"
+
+
 async def test_a_capsule_goes_where_its_committed_images_lie(world: World, fence: Fence) -> None:
     for node in ("n1", "n2", "n3"):
         await world.node(node, capabilities=CAPABLE)

@@ -124,7 +124,13 @@ WRONG_CONTAINERS = [
     ({"env": [{"name": "A", "value": "1"}]}, "env"),
     ({"env": {"A=B": "1"}}, "env"),
     ({"command": "sh"}, "command"),
-    ({"resources": {"limits": {"cpu": 1}}}, "resources.limits"),
+    ({"resources": {"claims": []}}, "resources.claims"),
+    ({"resources": {"limits": {"cpu": "much"}}}, "resources.limits.cpu"),
+    ({"resources": {"limits": {"cpu": 99}}}, "resources.limits.cpu"),
+    ({"resources": {"limits": {"memory": "1Ki"}}}, "resources.limits.memory"),
+    ({"resources": {"limits": {"ephemeral-storage": "1Gi"}}}, "resources.limits.ephemeral-storage"),
+    ({"resources": {"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}}}, "resources.limits.cpu"),
+    ({"resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": 1023}}}, "resources.limits.memory"),
     ({"resources": {"requests": {"cpu": "much"}}}, "resources.requests.cpu"),
     ({"resources": {"requests": {"cpu": 99}}}, "resources.requests.cpu"),
     ({"resources": {"requests": {"memory": 1}}}, "resources.requests.memory"),
@@ -135,6 +141,11 @@ WRONG_CONTAINERS = [
     ({"volumeMounts": [{"name": "site"}]}, "volumeMounts[0].mountPath"),
     ({"tty": "yes"}, "tty"),
     ({"imagePullPolicy": "Sometimes"}, "imagePullPolicy"),
+    ({"securityContext": {"runAsUser": 1000}}, "securityContext.runAsUser"),
+    ({"securityContext": {"readOnlyRootFilesystem": True}}, "securityContext.readOnlyRootFilesystem"),
+    ({"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}, "securityContext.capabilities"),
+    ({"securityContext": {"privileged": "perhaps"}}, "securityContext.privileged"),
+    ({"securityContext": []}, "securityContext"),
 ]
 
 
@@ -162,6 +173,26 @@ def test_a_wrong_volume_is_named(volume: dict[str, Any], path: str) -> None:
     with pytest.raises(Invalid) as refused:
         read(value)
     assert f"'{path}'" in refused.value.message
+
+
+@pytest.mark.parametrize("seconds", [-1, 86401, "soon", 1.5, True])
+def test_a_grace_is_whole_seconds_up_to_a_day(seconds: object) -> None:
+    value = template()
+    value["spec"]["terminationGracePeriodSeconds"] = seconds
+    with pytest.raises(Invalid, match=r"'template\.spec\.terminationGracePeriodSeconds' must be"):
+        read(value)
+
+
+@pytest.mark.parametrize(("written", "meant"), [(None, None), (0, 0), ("30", 30), (86400, 86400)])
+def test_a_grace_of_nothing_is_another_thing_than_none(written: object, meant: int | None) -> None:
+    value = template()
+    value["spec"]["terminationGracePeriodSeconds"] = written
+    assert read(value).grace_seconds == meant
+
+
+def test_a_container_may_ask_for_the_rights_of_its_node() -> None:
+    assert read(template(securityContext={"privileged": True})).containers[0].spec.privileged
+    assert not read(template(securityContext={})).containers[0].spec.privileged
 
 
 def test_volumes_of_cinder_need_cinder() -> None:

@@ -47,6 +47,7 @@ metadata:
   name: default-web
   labels: {{PodName: web, NodeName: vk}}
 spec:
+  terminationGracePeriodSeconds: 0
   containers:
     - image: {IMAGE}
       command: [sleep, "1000000"]
@@ -131,6 +132,32 @@ def test_limits_hold_for_each_container(mine: Capsules) -> None:
     host = json.loads(docker_engine.call("GET", f"/containers/{found['Id']}/json")[1])["HostConfig"]
     assert (host["NanoCpus"], host["Memory"]) == (500_000_000, 64 << 20)
     mine.delete("bounded")
+
+
+def test_a_container_may_use_more_than_it_asked_for_and_is_weighed_by_that(mine: Capsules) -> None:
+    resources = {"requests": {"cpu": "250m", "memory": "32Mi"}, "limits": {"cpu": 1, "memory": "64Mi"}}
+    mine.make("bursting", WAITS, resources=resources)
+    found = mine.until("bursting", "Running")
+    assert (found["cpu"], found["memory"]) == (0.25, "32")
+    (engine,) = objects(mine.house, f"io.zun.uuid={found['containers'][0]['uuid']}")
+    host = json.loads(docker_engine.call("GET", f"/containers/{engine['Id']}/json")[1])["HostConfig"]
+    assert (host["NanoCpus"], host["Memory"], host["CpuShares"]) == (1_000_000_000, 64 << 20, 256)
+    mine.delete("bursting")
+
+
+def test_containers_are_told_to_end_before_they_are_removed(mine: Capsules) -> None:
+    mine.say_goodbye("capsule-test-goodbye")
+    docker_engine.call("DELETE", f"/volumes/zun-{project_space(mine.house.project)}-capsule-test-goodbye")
+
+
+def test_a_deletion_by_force_ends_the_grace_of_another(mine: Capsules) -> None:
+    mine.make("clinging", WAITS, grace=3600)
+    mine.until("clinging", "Running")
+    assert mine.http.delete("/v1/capsules/clinging").status_code == 204
+    mine.house.give_time(0.5)
+    assert mine.show("clinging")["status"] == "Deleting"
+    assert mine.http.delete("/v1/capsules/clinging", params={"force": "true"}).status_code == 204
+    mine.until("clinging", "gone")
 
 
 def test_a_failing_init_container_is_the_end_when_nothing_is_to_be_started_again(mine: Capsules) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Capsules on containerd, where they are pods: what people do with them, crashes, and that nothing is left behind."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,32 @@ def test_volumes_are_shared_and_limits_hold(mine: Capsules) -> None:
     assert refused.json()["exit_code"] != 0
     assert mine.http.get(f"/v1/containers/{uuid}/stats").json()["MEM LIMIT(MiB)"] == 64
     mine.delete("bounded")
+
+
+def test_a_container_may_use_more_than_it_asked_for_and_is_weighed_by_that(mine: Capsules, engine: Containerd) -> None:
+    resources = {"requests": {"cpu": "250m", "memory": "32Mi"}, "limits": {"cpu": 1, "memory": "64Mi"}}
+    uuid = mine.make("bursting", WAITS, resources=resources)["uuid"]
+    found = mine.until("bursting", "Running")
+    assert (found["cpu"], found["memory"]) == (0.25, "32")
+    told = [json.loads(engine.ctr("containers", "info", one))["Spec"] for one in objects(engine, uuid)]
+    (limits,) = [one["linux"]["resources"] for one in told if one["linux"]["resources"].get("memory", {}).get("limit")]
+    assert (limits["cpu"]["quota"], limits["cpu"]["shares"], limits["memory"]["limit"]) == (100_000, 256, 64 << 20)
+    mine.delete("bursting")
+
+
+def test_containers_are_told_to_end_before_they_are_removed(mine: Capsules) -> None:
+    mine.say_goodbye("goodbye")
+
+
+def test_a_deletion_by_force_ends_the_grace_of_another(mine: Capsules, engine: Containerd) -> None:
+    uuid = mine.make("clinging", WAITS, grace=3600)["uuid"]
+    mine.until("clinging", "Running")
+    assert mine.http.delete("/v1/capsules/clinging").status_code == 204
+    mine.house.give_time(0.5)
+    assert mine.show("clinging")["status"] == "Deleting"
+    assert mine.http.delete("/v1/capsules/clinging", params={"force": "true"}).status_code == 204
+    mine.until("clinging", "gone")
+    assert objects(engine, uuid) == []
 
 
 def test_a_lost_sandbox_is_made_anew(mine: Capsules, engine: Containerd) -> None:

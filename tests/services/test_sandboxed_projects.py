@@ -12,6 +12,7 @@ from zun.model.sandboxes import Sandboxes
 from zun.store import keys
 
 BOUNDS = {"cpu": (0.1, 16.0), "memory": (4.0, 8192.0)}
+CAPABLE = [Capability.CAPSULES.value, Capability.SANDBOXED_CAPSULES.value]
 P1_ONLY = Sandboxes(runtimes=("runsc", "kata"), projects=frozenset({P1}))
 
 
@@ -53,10 +54,21 @@ def test_rights_over_the_host_open_a_sandbox() -> None:
 
 
 async def test_all_of_a_capsule_is_in_the_sandbox(world: World) -> None:
-    await world.node("n1", runtimes=["runc", "runsc"], capabilities=[Capability.CAPSULES.value])
+    await world.node("n1", runtimes=["runc", "runsc"], capabilities=CAPABLE)
     template = {"kind": "capsule", "metadata": {"name": "shop"}, "spec": {"containers": [{"image": "busybox"}] * 2}}
     async with desk_in(world, sandboxes=P1_ONLY) as desk:
         mine = (await desk.service.capsules.create(context(), parse_template(template, BOUNDS))).record()
         theirs = (await desk.service.capsules.create(context(P2), parse_template(template, BOUNDS))).record()
     assert {one.runtime for one in (mine.spec, *(child.spec for child in mine.children))} == {"runsc"}
     assert {one.runtime for one in (theirs.spec, *(child.spec for child in theirs.children))} == {None}
+
+
+async def test_a_sandbox_that_cannot_hold_a_capsule_is_no_reason_to_do_without_it(world: World) -> None:
+    await world.node("n1", runtimes=["runc", "runsc"], capabilities=[Capability.CAPSULES.value])
+    template = {"kind": "capsule", "metadata": {"name": "shop"}, "spec": {"containers": [{"image": "busybox"}]}}
+    async with desk_in(world, sandboxes=P1_ONLY) as desk:
+        with pytest.raises(Unsupported, match="No host here offers capsules in a sandboxed runtime"):
+            await desk.service.capsules.create(context(), parse_template(template, BOUNDS))
+        assert not (await world.store.range(keys.CONTAINERS)).items
+        theirs = (await desk.service.capsules.create(context(P2), parse_template(template, BOUNDS))).record()
+    assert theirs.spec.runtime is None

@@ -11,13 +11,21 @@ WAITS = ["sleep", "1000000"]
 
 
 def template(
-    name: str, *commands: list[str], init: list[str] | None = None, policy: str = "Always", **first: Any
+    name: str,
+    *commands: list[str],
+    init: list[str] | None = None,
+    policy: str = "Always",
+    grace: int | None = 0,
+    **first: Any,
 ) -> dict[str, Any]:
+    """Without a grace unless one is given: what only sleeps hears no SIGTERM as process 1, and would take all of it."""
     containers = [
         {"image": IMAGE, "name": f"part-{number}", "command": command} for number, command in enumerate(commands)
     ]
     containers[0] |= first
     spec: dict[str, Any] = {"restartPolicy": policy, "containers": containers}
+    if grace is not None:
+        spec["terminationGracePeriodSeconds"] = grace
     if init is not None:
         spec["initContainers"] = [{"image": IMAGE, "command": init}]
     return {"kind": "capsule", "metadata": {"name": name, "labels": {"of": name}}, "spec": spec}
@@ -63,6 +71,31 @@ class Capsules:
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(one, range(number)))
+
+    def say_goodbye(self, volume: str) -> None:
+        """One whose containers leave a word in a volume when they are told to end, and then do, is deleted; each word is there afterwards."""
+        mount = {"name": "data", "mountPath": "/data"}
+        wait = "trap 'echo bye > /data/{}; exit 0' TERM; echo > /data/ready-{}; while :; do sleep 0.1; done"
+        made = template("polite", *(["sh", "-c", wait.format(one, one)] for one in "ab"), grace=60)
+        read = template("reader", ["sh", "-c", "cat /data/a /data/b; sleep 1000000"])
+        for text in (made, read):
+            text["spec"]["volumes"] = [{"name": "data", "local": {"source": volume}}]
+            for container in text["spec"]["containers"]:
+                container["volumeMounts"] = [mount]
+        assert self.http.post("/v1/capsules", json={"template": made}).status_code == 202
+        uuid = self.until("polite", "Running")["containers"][0]["uuid"]
+        eventually(lambda: self.runs_well(uuid, "ls", "/data/ready-a", "/data/ready-b"), "both listen")
+        self.delete("polite")
+        assert self.http.post("/v1/capsules", json={"template": read}).status_code == 202
+        uuid = self.until("reader", "Running")["containers"][0]["uuid"]
+        eventually(lambda: self.http.get(f"/v1/containers/{uuid}/logs").json() == "bye\nbye\n", "both said it")
+        self.delete("reader")
+
+    def runs_well(self, uuid: str, *command: str) -> bool:
+        """Whether a command in a container ends well."""
+        answer = self.http.post(f"/v1/containers/{uuid}/execute", json={"command": list(command)})
+        assert answer.status_code == 200, answer.text
+        return bool(answer.json()["exit_code"] == 0)
 
     def inside(self, uuid: str, *command: str) -> str:
         answer = self.http.post(f"/v1/containers/{uuid}/execute", json={"command": list(command)})

@@ -56,13 +56,14 @@ async def desk_in(
     options: ContainerOptions | None = None,
     limits: Limits | None = None,
     sandboxes: Sandboxes = NO_SANDBOXES,
+    policy: Policy | None = None,
 ) -> AsyncIterator[Desk]:
     """The services, running while the context lasts."""
     master_key = MasterKey(bytes(32))
     service = ContainerService(
         world.store,
         world.view,
-        Policy(),
+        policy or Policy(),
         world.clock,
         master_key=master_key,
         options=options or ContainerOptions(),

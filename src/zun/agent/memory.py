@@ -39,6 +39,7 @@ class Memory(msgspec.Struct, omit_defaults=True):
     )
     fenced: bool = False  # it was stopped for that reason and is to run again
     pid: int = 0  # of its process, as the engine told last
+    grace_until: float | None = None  # of a capsule that is deleted: what runs of it then is killed
     capsule: bool = False  # it is a capsule, and these are its containers, in the order of its wish
     children: "list[Memory]" = []
 

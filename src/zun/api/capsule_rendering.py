@@ -9,7 +9,7 @@ from zun.api.rendering import ContainerViewer, Hidden, links
 from zun.api.responses import encode
 from zun.base.clock import Clock
 from zun.model.caller import Caller
-from zun.model.capsule_view import KEYS, RENAMED, capsule_view
+from zun.model.capsule_view import KEYS, RENAMED, beside, capsule_view
 from zun.model.container_view import Snapshot, container_view
 from zun.model.microversions import Microversion
 from zun.model.status_detail import NEVER
@@ -71,7 +71,7 @@ class CapsuleViewer:
             of_child = self._containers.snapshot(part)
             shown = container_view(of_child, of_containers)
             shown["status_detail"], ages = self._containers.detail(of_child, now)
-            shown["given_name"] = child.given_name or None
+            shown |= beside(child)
             view["init_containers" if child.init else "containers"].append(shown)
             until = min(until, ages)
         return _Item(revision, until, encode(view)[:-1])

@@ -129,15 +129,17 @@ def show(ctx: click.Context, name: str, output: str) -> None:
 
 @capsule.command()
 @click.argument("names", metavar="CAPSULE...", nargs=-1, required=True)
+@click.option("-f", "--force", is_flag=True, help="Kill what runs at once, without any grace.")
 @asking_options
 @click.pass_context
-def delete(ctx: click.Context, names: tuple[str, ...], *, wait: bool, patience: float) -> int:
+def delete(ctx: click.Context, names: tuple[str, ...], *, force: bool, wait: bool, patience: float) -> int:
     """Delete capsules with their containers."""
     client, several = client_of(ctx), Several()
+    query: Query = {"force": True} if force else {}
     for name in names:
         with several.one(name):
             uuid = _find(client, name)["uuid"]
-            client.send("DELETE", _path(uuid))
+            client.send("DELETE", _path(uuid), query=query)
             if wait:
                 _until(client, uuid, lambda _: False, patience)
             click.echo(name)

@@ -9,6 +9,9 @@ from zun.model.children import Child, RecordKind
 from zun.model.records import Claim, ContainerRecord, Observation, SeenState
 from zun.model.resources import millicpus
 
+_SHARES_OF_A_CORE = 1024
+_LEAST_SHARES = 2  # the kernel knows none that is less
+
 _WITH_ADDRESSES = frozenset({SeenState.RUNNING, SeenState.PAUSED, SeenState.RESTARTING})
 
 
@@ -50,7 +53,17 @@ def child_seen(seen: Observation | None, uuid: str) -> Observation | None:
 
 def child_claim(child: Child) -> Claim:
     """What one container may use at most; nothing set: it is not limited."""
-    return Claim(millicpus=millicpus(child.spec.cpu), memory_mib=child.spec.memory)
+    return Claim(
+        millicpus=millicpus(child.cpu_limit or child.spec.cpu), memory_mib=child.memory_limit or child.spec.memory
+    )
+
+
+def child_shares(child: Child) -> int | None:
+    """The weight of a container that may use more cpu than it asked for, while others want the same cpu: 1024 for a core, as Kubernetes has it
+    and as engines give who says nothing. None: it is never given more than it asked for, and needs no weight."""
+    if not child.cpu_limit:
+        return None
+    return max(_LEAST_SHARES, millicpus(child.spec.cpu) * _SHARES_OF_A_CORE // 1000)
 
 
 def together(children: Iterable[Child]) -> tuple[float, int]:

@@ -14,6 +14,7 @@ from zun.model.fields import Bounds
 from zun.model.parts import RestartPolicy
 from zun.model.rules import NARROW_BOOLEAN, SCHEMA_VIOLATION, Rule, integer, one_of, text
 from zun.model.template_part import Part
+from zun.model.template_resources import Resources, resources_of
 from zun.model.template_volumes import Volumes, mounts_of
 
 ROOT = "template"
@@ -24,6 +25,7 @@ _POLICY = one_of("Always", "OnFailure", "Never")
 _POLICIES = {"Always": "always", "OnFailure": "on-failure", "Never": "no"}
 _PROTOCOL = one_of("tcp", "udp", also={"TCP": "tcp", "UDP": "udp"})
 _PORT = integer(1, 65535)
+_GRACE = integer(0, 86400)
 
 
 class ChildRequest(msgspec.Struct, frozen=True):
@@ -31,10 +33,11 @@ class ChildRequest(msgspec.Struct, frozen=True):
 
     spec: ContainerSpec
     given_name: str = ""
+    resources: Resources = Resources()
 
 
 class CapsuleRequest(msgspec.Struct, frozen=True):
-    """What a template asks for."""
+    """What a template asks for. `grace_seconds`: how long its containers may take to end when it is deleted; None: as long as the node gives."""
 
     name: str
     labels: dict[str, str]
@@ -43,6 +46,7 @@ class CapsuleRequest(msgspec.Struct, frozen=True):
     availability_zone: str | None
     containers: list[ChildRequest]
     init_containers: list[ChildRequest]
+    grace_seconds: int | None = None
 
 
 def template_value(value: Any) -> Any:
@@ -80,6 +84,7 @@ def parse_template(value: Any, bounds: Bounds) -> CapsuleRequest:
         availability_zone=zone,
         containers=[_container(part, policy, volumes, bounds) for part in spec.parts("containers")],
         init_containers=[_container(part, _of_init(policy), volumes, bounds) for part in spec.parts("initContainers")],
+        grace_seconds=spec.take("terminationGracePeriodSeconds", _GRACE),
     )
     if not request.containers:
         raise Invalid(f"'{spec.at('containers')}' must be a list of at least one container.", code=SCHEMA_VIOLATION)
@@ -101,12 +106,12 @@ def _container(part: Part, policy: RestartPolicy, volumes: Volumes, bounds: Boun
     given_name = part.take("name", rules.NAME, "")
     command = part.take("command", rules.WORDS, [])
     arguments = part.take("args", rules.WORDS, [])
-    cpu, memory = _resources(part.part("resources"), bounds)
+    resources = resources_of(part, bounds)
     spec = ContainerSpec(
         image=image,
         command=[*command, *arguments] or None,
-        cpu=cpu,
-        memory=memory,
+        cpu=resources.cpu,
+        memory=resources.memory,
         environment=part.take("env", rules.ENVIRONMENT_FROM_SCALARS, {}),
         workdir=part.take("workDir", rules.PATH) or None,
         image_pull_policy=part.take("imagePullPolicy", rules.PULL_POLICY),
@@ -115,25 +120,20 @@ def _container(part: Part, policy: RestartPolicy, volumes: Volumes, bounds: Boun
         interactive=part.take("stdin", NARROW_BOOLEAN, False),
         tty=part.take("tty", NARROW_BOOLEAN, False),
         restart_policy=policy,
+        privileged=_privileged(part),
     )
     part.finish()
-    return ChildRequest(spec, given_name)
+    return ChildRequest(spec, given_name, resources)
 
 
-def _resources(part: Part | None, bounds: Bounds) -> tuple[float, int]:
-    requests = part.part("requests") if part is not None else None
-    if part is not None:
-        part.finish("What is in requests is also the limit.")
-    if requests is None:
-        return 0.0, 0
-    cpu = requests.take("cpu", rules.CPU, 0.0)
-    memory = requests.take("memory", rules.WHOLE_NUMBER, 0)
-    for name, value in (("cpu", cpu), ("memory", memory)):
-        low, high = bounds.get(name, (0, float("inf")))
-        if requests.has(name) and not low <= value <= high:
-            raise Invalid(f"'{requests.at(name)}' must be between {low:g} and {high:g}.", code=SCHEMA_VIOLATION)
-    requests.finish()
-    return cpu, memory
+def _privileged(part: Part) -> bool:
+    """All of a Kubernetes security context that a container here can have; the rest is refused rather than passed over."""
+    security = part.part("securityContext")
+    if security is None:
+        return False
+    privileged = security.take("privileged", NARROW_BOOLEAN, False)
+    security.finish("Containers run as their image says, with the rights that Docker gives; leave it out.")
+    return privileged
 
 
 def _ports(part: Part) -> list[str]:

@@ -4,6 +4,8 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from zun.model.capsule import child_claim
+from zun.model.children import Child
 from zun.model.container_view import BY_NAME, OPTIONAL_TEXT, Snapshot, ViewKey
 from zun.model.microversions import Microversion
 
@@ -59,6 +61,15 @@ def capsule_view(shot: Snapshot, version: Microversion, hidden: Collection[str] 
     policy = shot.record.spec.restart_policy
     old["restart_policy"] = policy.name if policy is not None else ""
     return old | {name: make() for name, make in _OLD_CONSTANTS.items()}
+
+
+def beside(child: Child) -> dict[str, Any]:
+    """What the view of a capsule's container has beside that of a container: its name in the template, and its limits, which 0 are none."""
+    most = child_claim(child)
+    return {
+        "given_name": child.given_name or None,
+        "limits": {"cpu": most.millicpus / 1000, "memory": str(most.memory_mib)},
+    }
 
 
 def schema() -> dict[str, Any]:

@@ -35,6 +35,7 @@ class Child(msgspec.Struct, omit_defaults=True, frozen=True):
     """A container of a capsule. `init`: it runs to its end, in order, before those that are not; `given_name`: what the template calls it.
 
     Its spec carries the restart policy that counts for it, and cpu and memory 0 where it asked for none: then it is not limited.
+    Cores and MiB it may use beyond what it asked for are `cpu_limit` and `memory_limit`; 0: what it asked for is the limit.
     """
 
     uuid: str
@@ -42,3 +43,5 @@ class Child(msgspec.Struct, omit_defaults=True, frozen=True):
     image_source: ImageSource
     init: bool = False
     given_name: str = ""
+    cpu_limit: float = 0.0
+    memory_limit: int = 0

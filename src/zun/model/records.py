@@ -62,7 +62,7 @@ class Intent(msgspec.Struct, omit_defaults=True, frozen=True):
     verb: Verb
     request_id: str
     at: float
-    timeout_seconds: int | None = None  # stop, reboot, delete (with stop)
+    timeout_seconds: int | None = None  # stop, reboot, delete (with stop); None: as long as the node gives
     signal: str | None = None  # kill: canonical name, e.g. SIGHUP
     force: bool = False  # delete
     stop: bool = False  # delete: stop first
@@ -83,7 +83,8 @@ class Intent(msgspec.Struct, omit_defaults=True, frozen=True):
 class ContainerRecord(msgspec.Struct, omit_defaults=True):
     """The wish (`v/c/<uuid>`). `seq` is the number of the last intent; `intents` holds those not yet known to be done.
 
-    A capsule has `children`; its own spec says what they take together, and how they are called and placed as one.
+    A capsule has `children`; its own spec says what they take together, and how they are called and placed as one; `grace_seconds` is what they
+    get to end in when it is deleted (None: what the node gives).
     """
 
     uuid: str
@@ -101,6 +102,7 @@ class ContainerRecord(msgspec.Struct, omit_defaults=True):
     kind: RecordKind = RecordKind.CONTAINER
     children: list[Child] = []
     annotations: dict[str, str] = {}
+    grace_seconds: int | None = None
     v: int = 1
 
 

@@ -73,15 +73,26 @@ class CapsuleService:
         await self._view.fresh()
         return self._view.capsules(None if all_projects else ctx.caller.project_id)
 
-    async def delete(self, ctx: RequestContext, entry: ContainerEntry, *, all_projects: bool = False) -> None:
-        """Accept a deletion, in any state. A second one changes nothing."""
+    async def delete(
+        self, ctx: RequestContext, entry: ContainerEntry, *, force: bool = False, all_projects: bool = False
+    ) -> None:
+        """Accept a deletion, in any state: what runs is told to end, and killed after its grace; with `force` at once.
+
+        A second one changes nothing, but that one by force ends the grace.
+        """
         self._policy.authorize(ctx.caller, "capsule:delete", project_id=entry.project_id)
         if all_projects:
             self._policy.authorize(ctx.caller, "capsule:delete_all_projects")
 
         async def decide(change: Change) -> None:
-            if not any(other.verb is Verb.DELETE for other in change.pending):
-                change.intend(ctx, Intent(0, Verb.DELETE, ctx.request_id, change.now, force=True))
+            waiting = [other for other in change.pending if other.verb is Verb.DELETE]
+            if waiting and not (force and all(other.stop for other in waiting)):
+                return
+            grace = None if force else change.record.grace_seconds
+            change.intend(
+                ctx,
+                Intent(0, Verb.DELETE, ctx.request_id, change.now, force=True, stop=not force, timeout_seconds=grace),
+            )
 
         await self._intents.change(entry.uuid, decide)
 

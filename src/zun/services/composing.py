@@ -78,6 +78,7 @@ class Composing:
             kind=RecordKind.CAPSULE,
             children=children,
             annotations=request.annotations,
+            grace_seconds=request.grace_seconds,
         )
         size = len(codec.encode(record))
         if size > MAX_RECORD_BYTES:
@@ -89,14 +90,25 @@ class Composing:
         return Accept(record, {}, ctx.request_id, started)
 
     def _child(self, ctx: RequestContext, asked: ChildRequest, name: str, *, init: bool) -> Child:
-        """A pull policy counts for those who may choose one, and is passed over for others, as clients expect."""
+        """A pull policy counts for those who may choose one, and is passed over for others, as clients expect. Rights over the node are not
+        passed over: who may not have them is refused with `Denied`."""
         project = ctx.caller.project_id
+        if asked.spec.privileged:
+            self._policy.authorize(ctx.caller, "container:create:privileged", project_id=project)
         policy = asked.spec.image_pull_policy
         if not self._policy.allows(ctx.caller, "container:create:image_pull_policy", project_id=project):
             policy = None
         spec = msgspec.structs.replace(asked.spec, name=name, image_pull_policy=policy)
         source = self._images.resolve(project, spec.image, None, policy).source
-        return Child(new_uuid(), spec, source, init=init, given_name=asked.given_name)
+        return Child(
+            new_uuid(),
+            spec,
+            source,
+            init=init,
+            given_name=asked.given_name,
+            cpu_limit=asked.resources.cpu_limit,
+            memory_limit=asked.resources.memory_limit,
+        )
 
     def _shut_in(self, project_id: str, spec: ContainerSpec, children: list[Child]) -> None:
         """A template names no runtime; where the project demands a sandbox all of the capsule runs under one. Raises `Denied`."""

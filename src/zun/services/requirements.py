@@ -25,6 +25,7 @@ _CAPABILITIES: dict[Capability, str] = {
     Capability.NETWORKS: "a choice of networks ('nets')",
     Capability.DISK_QUOTA: "a limit of disk space ('disk')",
     Capability.CAPSULES: "capsules",
+    Capability.SANDBOXED_CAPSULES: "capsules in a sandboxed runtime, which those of your project must be in",
 }
 
 
@@ -42,6 +43,8 @@ def check(spec: ContainerSpec, view: View) -> None:
 def check_capsule(spec: ContainerSpec, children: Iterable[ContainerSpec], view: View) -> None:
     """The same for a capsule and its containers."""
     needed = _needed(spec) | {Capability.CAPSULES}
+    if spec.runtime is not None:
+        needed.add(Capability.SANDBOXED_CAPSULES)
     for child in children:
         needed |= _needed(child)
     _check(needed, spec, view)

@@ -20,4 +20,13 @@ def test_every_capability_has_a_line_and_every_driver_its_answer() -> None:
 
 
 def test_an_engine_of_docker_lacks_at_most_what_the_page_says_not_all_have() -> None:
-    assert set(Capability) - fingerprint(POOREST, (), capsules=False, here=False).capabilities == set(CONDITIONAL)
+    assert set(Capability) - fingerprint(POOREST, (), capsules=False, sandboxed=True, here=False).capabilities == set(
+        CONDITIONAL
+    )
+
+
+def test_an_engine_of_docker_has_capsules_in_sandboxes_when_its_operator_says_that_they_share_a_network() -> None:
+    for sandboxed in (False, True):
+        found = fingerprint(POOREST, (), capsules=True, sandboxed=sandboxed, here=True).capabilities
+        assert (Capability.SANDBOXED_CAPSULES in found) is sandboxed
+        assert Capability.CAPSULES in found

@@ -16,7 +16,14 @@ from zun.base.ids import new_uuid
 from zun.drivers.runtime.contract_harness import WAITS, becomes, ended, execute, log_of, make, run
 from zun.drivers.runtime.cri import cri_pb2
 from zun.drivers.runtime.cri.request import sandbox_namespace
-from zun.drivers.runtime.types import Channel, ContainerRequest, RuntimeEvent, RuntimeEventKind, VolumeMount
+from zun.drivers.runtime.types import (
+    Channel,
+    ContainerRequest,
+    RuntimeEvent,
+    RuntimeEventKind,
+    SandboxRequest,
+    VolumeMount,
+)
 from zun.model.errors import Invalid, NotFound, Unsupported
 from zun.model.records import SeenState
 
@@ -273,6 +280,53 @@ async def test_ports_of_containers_in_a_sandbox_are_refused_with_the_reason(cri:
     with pytest.raises(Unsupported, match="gVisor"):
         async with cri.runtime.streams.port_forward(handle, 7):
             raise AssertionError("it opened")
+
+
+@pytest.mark.parametrize("runtime", ["crun", "gvisor"])
+async def test_all_of_a_pod_runs_under_the_runtime_it_names_and_shares_a_network(cri: CriHarness, runtime: str) -> None:
+    if runtime not in (await cri.runtime.containers.fingerprint()).runtimes:
+        pytest.skip(f"{runtime} is not installed: run scripts/ensure-containerd --handlers")
+    pods, capsule = cri.runtime.pods, new_uuid()
+    assert pods is not None
+    pod = await pods.create_sandbox(SandboxRequest(uuid=capsule, generation=1, project_id="p", runtime=runtime))
+    (sandbox,) = cri.ground.engine.call(
+        "ListPodSandbox",
+        cri_pb2.ListPodSandboxRequest(filter=cri_pb2.PodSandboxFilter(id=pod)),
+        cri_pb2.ListPodSandboxResponse,
+    ).items
+    assert sandbox.runtime_handler == runtime
+    serves = ["sh", "-c", "while :; do echo from the neighbour | nc -l -p 9000; done"]
+    one = await run(cri, serves, sandbox=pod, capsule=capsule, runtime=runtime)
+    other = await run(cri, sandbox=pod, capsule=capsule, runtime=runtime)
+    for handle in (one, other):
+        assert ((await execute(cri, handle, ["uname", "-r"]))[0] == b"4.4.0\n") is (runtime == "gvisor")
+
+    async def answers() -> bool:
+        return (await execute(cri, other, ["sh", "-c", "nc 127.0.0.1 9000 </dev/null"]))[0] == b"from the neighbour\n"
+
+    await cri.until(answers)
+    await pods.remove_sandbox(pod)
+
+
+async def test_a_pod_under_an_unknown_runtime_is_refused(cri: CriHarness) -> None:
+    assert cri.runtime.pods is not None
+    wished = SandboxRequest(uuid=new_uuid(), generation=1, project_id="p", runtime="no-such-runtime")
+    with pytest.raises(Invalid, match="no-such-runtime"):
+        await cri.runtime.pods.create_sandbox(wished)
+    assert await cri.runtime.pods.list_sandboxes() == []
+
+
+async def test_a_privileged_one_in_a_pod_has_all_rights_and_its_neighbour_has_not(cri: CriHarness) -> None:
+    pods, capsule = cri.runtime.pods, new_uuid()
+    assert pods is not None
+    pod = await pods.create_sandbox(SandboxRequest(uuid=capsule, generation=1, project_id="p", privileged=True))
+    rights = []
+    for privileged in (True, False):
+        handle = await run(cri, sandbox=pod, capsule=capsule, privileged=privileged)
+        rights.append((await execute(cri, handle, ["grep", "CapEff", "/proc/1/status"]))[0].split()[1])
+    assert int(rights[0], 16) & ~int(rights[1], 16)
+    assert int(rights[1], 16) == 0xA80425FB  # what Docker gives
+    await pods.remove_sandbox(pod)
 
 
 async def _has_said(cri: CriHarness, handle: str) -> bool:

@@ -17,7 +17,7 @@ from zun.drivers.runtime.cri.networks import CriNetworks
 from zun.drivers.runtime.cri.options import CriOptions, Swap
 from zun.drivers.runtime.cri.places import Record
 from zun.drivers.runtime.cri.resolving import name_servers
-from zun.drivers.runtime.types import Capability, ContainerRequest, NetworkRequest
+from zun.drivers.runtime.types import Capability, ContainerRequest, NetworkRequest, SandboxRequest
 from zun.model.container import HealthCheck
 from zun.model.errors import Conflict, Denied, Internal, Invalid, NotFound, Timeout, Unavailable, Unsupported, ZunError
 from zun.model.records import SeenState
@@ -67,6 +67,20 @@ def test_limits_are_hard_ones_in_the_kernels_units() -> None:
     assert request.resources(0.001, None, None, Swap.NONE).cpu_quota == 1_000
     assert request.resources(None, 64, None, Swap.UNLIMITED).memory_swap_limit_in_bytes == 0
     assert request.resources(None, None, None, Swap.NONE) == cri.LinuxContainerResources()
+
+
+def test_a_weight_is_told_beside_the_limit() -> None:
+    weighed = ContainerRequest(uuid="u", generation=1, project_id="p", image="b", cpu=2.0, cpu_shares=512)
+    told = container(Record(request=weighed, image_id="sha256:x")).linux.resources
+    assert (told.cpu_quota, told.cpu_shares) == (200_000, 512)
+    assert container().linux.resources.cpu_shares == 0
+
+
+@pytest.mark.parametrize("privileged", [False, True])
+def test_a_pod_has_the_rights_that_a_container_in_it_needs(*, privileged: bool) -> None:
+    asked = SandboxRequest(uuid="u", generation=1, project_id="p", privileged=privileged)
+    pod = request.pod(asked, owner="me", network="n", dns=[], group="/zun/u.1")
+    assert pod.linux.security_context.privileged is privileged
 
 
 @pytest.mark.parametrize(

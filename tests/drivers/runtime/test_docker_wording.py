@@ -19,6 +19,7 @@ from zun.drivers.runtime.types import (
     FileMount,
     NetworkRequest,
     RuntimeEventKind,
+    SandboxRequest,
     VolumeMount,
 )
 from zun.model.container import HealthCheck
@@ -60,6 +61,11 @@ def test_limits_are_hard_and_leave_no_swap() -> None:
     assert not {"NanoCpus", "Memory", "CpusetCpus", "CpuShares", "CpuQuota"} & set(body()["HostConfig"])
 
 
+def test_a_weight_is_told_beside_the_limit() -> None:
+    host = body(cpu=2.0, cpu_shares=512)["HostConfig"]
+    assert (host["NanoCpus"], host["CpuShares"]) == (2_000_000_000, 512)
+
+
 def test_mounts_runtime_health_and_ports_are_passed_on() -> None:
     told = body(
         DockerOptions(default_runtime="runsc"),
@@ -84,6 +90,18 @@ def test_mounts_runtime_health_and_ports_are_passed_on() -> None:
     }  # fmt: skip
     assert told["ExposedPorts"] == {"80/tcp": {}, "53/udp": {}}
     assert (told["Tty"], told["OpenStdin"], told["StdinOnce"]) == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "default", "told"),
+    [("kata", "", "kata"), ("kata", "runsc", "kata"), (None, "runsc", "runsc"), (None, "", None)],
+)
+def test_a_sandbox_runs_under_the_runtime_that_is_named(asked: str | None, default: str, told: str | None) -> None:
+    wished = SandboxRequest(uuid="u", generation=1, project_id="p", runtime=asked)
+    sandbox = request.sandbox_body(wished, owner="me", options=DockerOptions(default_runtime=default))
+    joins = body(DockerOptions(default_runtime=default), runtime=asked, sandbox="s", capsule="u")
+    assert sandbox["HostConfig"].get("Runtime") == joins["HostConfig"].get("Runtime") == told
+    assert "Privileged" not in sandbox["HostConfig"]
 
 
 def test_the_first_network_is_the_primary_one() -> None:

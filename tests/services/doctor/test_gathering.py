@@ -92,9 +92,11 @@ async def test_containers_that_wait_for_long_are_found_by_what_they_wait_for(wor
     start, delete = Intent(1, Verb.START, "req-1", ago), Intent(1, Verb.DELETE, "req-2", ago)
     unplaced, fresh = record(seq=1, intents=[start]), record(seq=1, intents=[Intent(1, Verb.START, "req-3", now)])
     undone, deleting, leaving = (record(seq=1, intents=[one]) for one in (start, delete, start))
-    for one in (unplaced, fresh, undone, deleting, leaving):
+    in_grace = msgspec.structs.replace(delete, stop=True, timeout_seconds=7200)
+    ending = record(seq=1, intents=[in_grace])
+    for one in (unplaced, fresh, undone, deleting, leaving, ending):
         await world.wish(one)
-    for one in (undone, deleting, leaving):
+    for one in (undone, deleting, leaving, ending):
         await world.place(one.uuid, at=ago)
         await world.sees(one.uuid, SeenState.CREATED, done=0)
     await world.place(leaving.uuid, leaving=Leaving(LeavingKind.DRAINED, ago, "req-4"))

@@ -14,7 +14,7 @@ from zun.agent.operations.start import run_object
 from zun.agent.request import network_request, networks_of
 from zun.agent.tools import Tools
 from zun.drivers.runtime.types import ContainerRequest, SandboxRequest
-from zun.model.capsule import child_claim
+from zun.model.capsule import child_claim, child_shares
 from zun.model.children import Child
 from zun.model.errors import Conflict, NotFound, Timeout, Unavailable, ZunError
 from zun.model.records import Inbox, SeenState
@@ -58,7 +58,13 @@ class ChildJob(Job):
         """It is on the sandbox's networks, which serve its ports."""
         plain = super().request(file_paths)
         return msgspec.structs.replace(
-            plain, sandbox=self._sandbox, capsule=self._capsule, networks=(), exposed_ports=[], hostname=None
+            plain,
+            sandbox=self._sandbox,
+            capsule=self._capsule,
+            networks=(),
+            exposed_ports=[],
+            hostname=None,
+            cpu_shares=child_shares(self.child),
         )
 
     async def look(self) -> None:
@@ -80,6 +86,7 @@ async def make_sandbox(tools: Tools, wanted: Inbox, memory: Memory, steps: Steps
         project_id=wanted.project_id,
         hostname=wanted.spec.name[:_LONGEST_HOSTNAME] or None,
         runtime=wanted.spec.runtime,
+        privileged=any(child.spec.privileged for child in wanted.children),
         exposed_ports=wanted.spec.exposed_ports,
         networks=tuple(network_request(net) for net in networks_of(wanted, memory)),
     )

@@ -62,7 +62,7 @@ def next_step(wanted: Inbox | None, memory: Memory, now: float, *, unsure: bool 
     if wanted.absent:
         return Step(Kind.ERASE)
     waiting = pending(wanted, memory)
-    deletion = next((intent for intent in waiting if intent.verb is Verb.DELETE), None)
+    deletion = _deletion(waiting)
     if deletion is not None:
         return Step(Kind.DELETE, intent=deletion)
     if unsure:
@@ -77,6 +77,22 @@ def goes_away(wanted: Inbox | None, memory: Memory) -> bool:
     if wanted is None or wanted.absent or wanted.generation > memory.observation.generation:
         return True
     return any(intent.verb is Verb.DELETE for intent in pending(wanted, memory))
+
+
+def ends_grace(wanted: Inbox | None, memory: Memory, running: Step) -> bool:
+    """Whether a deletion that lets what runs end by itself is overtaken by one that does not, or by what nobody may wait for."""
+    if running.intent is None or not running.intent.stop:
+        return False
+    if wanted is None or wanted.absent or wanted.generation > memory.observation.generation:
+        return True
+    deletion = _deletion(pending(wanted, memory))
+    return deletion is not None and not deletion.stop
+
+
+def _deletion(waiting: Iterable[Intent]) -> Intent | None:
+    """The one that counts: the first, or the first that grants no grace."""
+    deletions = [intent for intent in waiting if intent.verb is Verb.DELETE]
+    return next((intent for intent in deletions if not intent.stop), deletions[0] if deletions else None)
 
 
 def has_come_out(wanted: Inbox, memory: Memory) -> bool:

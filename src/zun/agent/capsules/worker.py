@@ -9,8 +9,9 @@ import msgspec
 
 from zun.agent.capsules import plan
 from zun.agent.capsules.acting import ChildJob, make_child, make_sandbox, restart_child, start_child
+from zun.agent.capsules.ending import let_end
 from zun.agent.capsules.history import CapsuleHistory
-from zun.agent.capsules.plan import CUTTABLE, Kind, Step, goes_away, next_step
+from zun.agent.capsules.plan import CUTTABLE, Kind, Step, ends_grace, goes_away, next_step
 from zun.agent.capsules.seeing import begin_anew, take_in_child, take_in_sandbox, told
 from zun.agent.cutting import until_done
 from zun.agent.memory import ALIVE, Memory, fresh, fresh_for
@@ -21,7 +22,7 @@ from zun.base.backoff import Backoff
 from zun.base.request_scope import in_request
 from zun.drivers.runtime.types import RuntimeEvent, SandboxSeen, Seen
 from zun.model.errors import ZunError
-from zun.model.records import Inbox, SeenState
+from zun.model.records import Inbox, Intent, SeenState
 
 _log = logging.getLogger(__name__)
 
@@ -79,8 +80,9 @@ class CapsuleWorker:
         self._bell.ring()
         if self._running is not None and self._cutting is None:
             step, task = self._running
-            if step.kind in CUTTABLE and goes_away(wanted, self.memory):
-                self._cutting = asyncio.ensure_future(self._cut_short(task, at_once=self._pulls(step)))
+            hurry = ends_grace(wanted, self.memory, step)
+            if hurry or (step.kind in CUTTABLE and goes_away(wanted, self.memory)):
+                self._cutting = asyncio.ensure_future(self._cut_short(task, at_once=hurry or self._pulls(step)))
 
     def handle(self, uuid: str) -> str:
         """The engine's id of one of its containers, "" when that has none."""
@@ -209,7 +211,7 @@ class CapsuleWorker:
         elif step.kind is Kind.ERASE:
             await self._erase()
         elif step.kind is Kind.DELETE and step.intent is not None:
-            await self._history.delete(wanted, step.intent, self._erase)
+            await self._delete(wanted, step.intent)
         elif step.kind is Kind.LOOK:
             await self._look(wanted)
         elif step.kind is Kind.CLEAR:
@@ -261,13 +263,20 @@ class CapsuleWorker:
             self._doubted |= doubted
             raise
 
+    async def _delete(self, wanted: Inbox, intent: Intent) -> None:
+        async def erase() -> None:
+            await let_end(self._tools, self.memory, intent)
+            await self._erase()
+
+        await self._history.delete(wanted, intent, erase)
+
     async def _erase(self) -> None:
         """Nothing of it is left here; what was seen last of its containers stays readable."""
         await self._remove_all()
         observation = self.memory.observation
         observation.state, observation.runtime_id, observation.reason = SeenState.GONE, "", ""
         observation.addresses = []
-        self.memory.due = None
+        self.memory.due = self.memory.grace_until = None
         for one in self.memory.children:
             one.observation.state, one.observation.runtime_id, one.due = SeenState.GONE, "", None
         self._doubted.clear()

@@ -58,6 +58,7 @@ class CapsuleDeleteQuery(msgspec.Struct, frozen=True):
     """Query of a deletion."""
 
     all_projects: Annotated[bool, Field(rule=WIDE_BOOLEAN, doc="Look in every project; for administrators.")] = False
+    force: Annotated[bool, Field(rule=WIDE_BOOLEAN, doc="Kill what runs at once, without any grace.")] = False
 
 
 class CapsuleHandlers:
@@ -106,7 +107,7 @@ class CapsuleHandlers:
         """Accept a deletion; the capsule is `Deleting` until it is gone."""
         query = call.query_arguments(CapsuleDeleteQuery, code="invalid-value")
         entry = await self._capsules.find(call.context, call.params["ident"])
-        await self._capsules.delete(call.context, entry, all_projects=query.all_projects)
+        await self._capsules.delete(call.context, entry, force=query.force, all_projects=query.all_projects)
         return responses.no_content()
 
     def _rendered(self, call: Call, entry: ContainerEntry) -> bytes:

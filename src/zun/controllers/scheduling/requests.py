@@ -117,6 +117,8 @@ def dedicated_cpus(cpu: float) -> int:
 def _capabilities_of(record: ContainerRecord) -> frozenset[str]:
     needed = _capabilities(record.spec)
     if record.kind is RecordKind.CAPSULE:
+        if record.spec.runtime is not None:
+            needed = needed | {Capability.SANDBOXED_CAPSULES.value}
         needed = needed.union({Capability.CAPSULES.value}, *(_capabilities(child.spec) for child in record.children))
     return needed
 

@@ -30,6 +30,7 @@ _MEANING = {
     Capability.CPUSET: "cpus of one's own (`cpu_policy: dedicated`)",
     Capability.CAPSULES: "groups of containers that share an address (`capsule`)",
     Capability.PORT_FORWARD: "connections to ports that are not published (`port-forward`); not to containers in gVisor",
+    Capability.SANDBOXED_CAPSULES: "the same in a sandboxed runtime, for the projects that must be in one (`sandboxed_projects`)",
     Capability.CHANGE_IMAGE: "another image for a container that is there (`rebuild`)",
 }
 

@@ -26,6 +26,7 @@ class Capability(StrEnum):
     CHANGE_IMAGE = "rebuild"
     CAPSULES = "capsules"
     PORT_FORWARD = "port-forward"
+    SANDBOXED_CAPSULES = "sandboxed-capsules"  # under a runtime of their own, in one network all the same
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -107,7 +108,7 @@ class FileMount(msgspec.Struct, frozen=True):
 class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A container to be made. None for command, entrypoint or workdir means the image's own.
 
-    `cpu` is a hard limit in cores, `cpuset` a list of cpus ("2,3"), `memory_mib` a hard limit, `disk_gib` 0 none.
+    `cpu` is a hard limit in cores, `cpu_shares` its weight while others want the same cpu (1024 when it is None), `cpuset` a list of cpus ("2,3"), `memory_mib` a hard limit, `disk_gib` 0 none.
     `stdin_once`: the input of an interactive one ends with the first session, as `cat | program` needs it; else it stays open.
     The first network is the primary one; none at all means the engine's default, unless it is `unplugged`: then somebody else plugs it in,
     and the engine gives it nothing but loopback. `addresses` are what its own name stands for then.
@@ -131,6 +132,7 @@ class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
     privileged: bool = False
     runtime: str | None = None
     cpu: float | None = None
+    cpu_shares: int | None = None
     cpuset: str | None = None
     memory_mib: int | None = None
     disk_gib: int = 0
@@ -146,13 +148,16 @@ class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SandboxRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A sandbox to be made: what the containers of a capsule share. The first network is the primary one; none means the engine's default."""
+    """A sandbox to be made: what the containers of a capsule share. The first network is the primary one; none means the engine's default.
+    `privileged`: a container that will join it is.
+    """
 
     uuid: str
     generation: int
     project_id: str
     hostname: str | None = None
     runtime: str | None = None
+    privileged: bool = False
     exposed_ports: list[str] = []
     networks: tuple[NetworkRequest, ...] = ()
 

@@ -93,7 +93,7 @@ def _waits(
         return None, 0.0
     deletion = next((intent for intent in pending if intent.verb is Verb.DELETE), None)
     if deletion is not None:
-        return _DELETING, deletion.at
+        return _DELETING, deletion.at + (deletion.timeout_seconds or 0)
     return _UNDONE, max(pending[0].at, place.at)
 
 

@@ -19,6 +19,7 @@ _OS_RELEASE = Path("/etc/os-release")
 CAPABILITIES = frozenset(
     {
         Capability.CAPSULES,
+        Capability.SANDBOXED_CAPSULES,
         Capability.EXEC,
         Capability.ATTACH,
         Capability.LIVE_RESIZE,

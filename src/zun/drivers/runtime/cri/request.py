@@ -77,7 +77,9 @@ def pod(request: SandboxRequest, *, owner: str, network: str, dns: list[str], gr
             owner=owner, capsule=request.uuid, generation=request.generation, project_id=request.project_id
         ),
         annotations={labels.NETWORK: network, labels.HOSTNAME: name},
-        linux=cri.LinuxPodSandboxConfig(cgroup_parent=group, security_context=security.of_sandbox(privileged=False)),
+        linux=cri.LinuxPodSandboxConfig(
+            cgroup_parent=group, security_context=security.of_sandbox(privileged=request.privileged)
+        ),
     )
 
 
@@ -121,15 +123,21 @@ def container(
         stdin_once=request.stdin_once,
         tty=request.tty,
         linux=cri.LinuxContainerConfig(
-            resources=resources(request.cpu, request.memory_mib, request.cpuset, options.swap),
+            resources=resources(
+                request.cpu, request.memory_mib, request.cpuset, options.swap, shares=request.cpu_shares
+            ),
             security_context=security.of_container(privileged=request.privileged),
         ),
     )
 
 
-def resources(cpu: float | None, memory_mib: int | None, cpuset: str | None, swap: Swap) -> cri.LinuxContainerResources:
-    """Hard limits, for create and update alike; what is not said stays as it is."""
+def resources(
+    cpu: float | None, memory_mib: int | None, cpuset: str | None, swap: Swap, *, shares: int | None = None
+) -> cri.LinuxContainerResources:
+    """Hard limits, for create and update alike, and the weight; what is not said stays as it is."""
     told = cri.LinuxContainerResources()
+    if shares is not None:
+        told.cpu_shares = shares
     if cpu is not None:
         told.cpu_period = _CPU_PERIOD
         told.cpu_quota = max(_LEAST_QUOTA, round(cpu * _CPU_PERIOD))

@@ -51,8 +51,13 @@ class DockerContainers:
         """What the engine can do and what its machine has."""
         info = await self._engine.call("GET", "info", "describe itself")
         self._disk_quota = supports_disk_quota(info)
-        networks, capsules = await self._networks.list(), await self._has_sandbox_image()
-        return fingerprint(info, networks, capsules=capsules, here=self._engine.address.is_here)
+        return fingerprint(
+            info,
+            await self._networks.list(),
+            capsules=await self._has_sandbox_image(),
+            sandboxed=self._engine.options.sandboxed_capsules,
+            here=self._engine.address.is_here,
+        )
 
     async def inspect(self, handle: str) -> Seen:
         """One container now."""

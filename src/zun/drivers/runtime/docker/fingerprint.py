@@ -16,19 +16,25 @@ _MOUNTS = Path("/proc/mounts")
 CONDITIONAL = {
     Capability.DISK_QUOTA: "on overlay2 over xfs with project quota, or with devicemapper, btrfs, zfs",
     Capability.CAPSULES: "where the engine has the image `[docker] sandbox_image`",
+    Capability.SANDBOXED_CAPSULES: "where `[docker] sandboxed_capsules` says that its runtimes share a network",
     Capability.CPUSET: "where the kernel has cpusets",
     Capability.PORT_FORWARD: "where the node runs as root beside its engine (a Unix socket)",
 }
 """What not every Docker engine can do. All else every one can."""
 
 
-def fingerprint(info: dict[str, Any], networks: tuple[NetworkInfo, ...], *, capsules: bool, here: bool) -> Fingerprint:
-    """From the engine's own account and its networks; `capsules`: it has what their sandboxes are made from; `here`: its containers can be looked into."""
+def fingerprint(
+    info: dict[str, Any], networks: tuple[NetworkInfo, ...], *, capsules: bool, sandboxed: bool, here: bool
+) -> Fingerprint:
+    """From the engine's own account and its networks; `capsules`: it has what their sandboxes are made from; `sandboxed`: its sandboxed runtimes
+    let containers share a network; `here`: its containers can be looked into."""
     lacking = set()
     if not here:
         lacking.add(Capability.PORT_FORWARD)
     if not capsules:
         lacking.add(Capability.CAPSULES)
+    if not (capsules and sandboxed):
+        lacking.add(Capability.SANDBOXED_CAPSULES)
     if not supports_disk_quota(info):
         lacking.add(Capability.DISK_QUOTA)
     if not info.get("CPUSet", True):

@@ -61,6 +61,14 @@ class DockerOptions(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "zun.local/pause:1"
 
+    sandboxed_capsules: Annotated[
+        bool,
+        Meta(
+            description="Whether all sandboxed runtimes of the engine let containers share a network, as gVisor does with --network=host alone. "
+            "Otherwise projects that must be in a sandbox have no capsules here."
+        ),
+    ] = False
+
     swap: Annotated[Swap, Meta(description="Whether containers with a memory limit may swap.")] = Swap.NONE
 
     most_processes: Annotated[

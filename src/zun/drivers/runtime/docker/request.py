@@ -193,6 +193,8 @@ def _host(request: ContainerRequest, options: DockerOptions) -> dict[str, Any]:
         "Privileged": request.privileged,
         **limits(request.cpu, request.memory_mib, request.cpuset, options.swap),
     }
+    if request.cpu_shares is not None:
+        host["CpuShares"] = request.cpu_shares
     if options.most_processes:
         host["PidsLimit"] = options.most_processes
     runtime = request.runtime or options.default_runtime
