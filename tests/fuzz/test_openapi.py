@@ -19,7 +19,7 @@ from schemathesis import Case, GenerationMode
 
 from support.service import Service, eventually, service
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [pytest.mark.timeout(500), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 NAME = "web"
 EXAMPLES = 12
