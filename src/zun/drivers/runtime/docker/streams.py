@@ -20,6 +20,7 @@ from zun.drivers.runtime.docker.logs import DockerLogs
 from zun.drivers.runtime.docker.stats import sample
 from zun.drivers.runtime.docker.terminals import Terminals
 from zun.drivers.runtime.docker.upload import Upload
+from zun.drivers.runtime.host.processes import kill_in
 from zun.drivers.runtime.host.ps_arguments import checked
 from zun.drivers.runtime.host.tunnels import tunnel
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
@@ -104,6 +105,16 @@ class DockerStreams:
             self._sizes[exec_id] = (width, height)
             while len(self._sizes) > _SIZES_REMEMBERED:
                 self._sizes.popitem(last=False)
+
+    async def exec_kill(self, exec_id: str) -> None:
+        """Kill the command's process. The engine has no word for it, so this machine is asked: the process must be one of the container's."""
+        _check_exec(exec_id)
+        try:
+            told = await self._engine.call("GET", f"exec/{exec_id}/json", "show the command")
+        except NotFound:
+            return
+        if told["Running"] and told.get("Pid"):
+            kill_in(told["ContainerID"], told["Pid"])
 
     async def _give_size(self, exec_id: str, size: tuple[int, int]) -> None:
         try:
