@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.capsules import WAITS, Capsules, template
+from support.capsules import WAITS, Capsules, fall_ill, template
 from support.containerd_engine import Containerd, containerd
 from support.service import Service, eventually, service
 
@@ -67,6 +67,10 @@ def test_a_capsule_has_its_whole_life(mine: Capsules, engine: Containerd) -> Non
     assert len(objects(engine, uuid)) == 4
     mine.delete("shop")
     assert objects(engine, uuid) == []
+
+
+def test_a_container_that_fails_its_probe_is_started_again_and_asked_at_its_address(mine: Capsules) -> None:
+    fall_ill(mine)
 
 
 def test_containers_are_started_again_each_by_itself(mine: Capsules) -> None:
