@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Probes of a capsule's containers on a node: who is started again for them, what is shown, who waits for whom."""
 
+import asyncio
+
 import msgspec
 import pytest
 from agent_capsules import APP, APP2, WAITS, Capsules, capsule
+from agent_crashes import Crashes
 from agent_records import C1, NODE, intent
 from agent_world import World
 
@@ -203,3 +206,23 @@ async def test_a_lost_sandbox_takes_its_checks_along(capsules: Capsules) -> None
     await capsules.world.settle(30)
     seen = await capsules.one(APP)
     assert seen.state in {SeenState.RUNNING, SeenState.RESTARTING}
+
+
+@pytest.mark.parametrize("at", range(1, 90, 4))
+async def test_a_crash_at_any_step_of_ending_one_doubles_nothing(world: World, at: int) -> None:
+    capsules = Capsules(world)
+    world.crashes = Crashes(at)
+    await capsules.wish(probed(Probes(liveness=ALIVE)))
+    world.agent = world.make_agent()
+    world.task = asyncio.ensure_future(world.agent.run())
+    crashed = await world.crashed(60)
+    world.crashes = None
+    if not crashed:
+        await world.stop()
+    await world.start()
+    await world.settle(60)
+    assert (await capsules.status())[0] is Status.RUNNING
+    assert (await capsules.one()).restarts >= 2
+    assert (await capsules.one(APP2)).restarts == 0
+    assert len(world.engine.sandboxes) == 1
+    assert sorted(found.request.uuid for found in capsules.objects()) == sorted([APP, APP2])
