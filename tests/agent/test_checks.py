@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Health checks on an engine that runs none: the agent runs them."""
 
+import itertools
+
 import pytest
 from agent_records import C1, NODE, inbox, intent, run_intents, uuid_of
 from agent_world import World
@@ -211,3 +213,32 @@ async def test_nobody_is_asked_after_a_deletion(plain: World) -> None:
     asked = plain.calls("exec_create")
     await plain.settle(600)
     assert plain.calls("exec_create") == asked
+
+
+async def test_so_many_begin_at_once_and_who_waits_for_his_turn_is_not_unwell(plain: World) -> None:
+    await plain.start(parallel_checks=2)
+    quick = HealthCheck(test="true", interval=10, retries=1, timeout=5)
+    for number in range(1, 6):
+        await plain.wish(checked(quick, uuid_of(number)))
+    await plain.settle(5)
+    plain.engine.faults.delay("exec_start", 7)  # longer than the command itself may take
+    await plain.settle(10)
+    assert plain.calls("exec_start") == 2
+    await plain.settle(60)
+    assert {(await plain.until(SeenState.RUNNING, uuid=uuid_of(number))).health for number in range(1, 6)} == {
+        "healthy"
+    }
+
+
+async def test_after_a_restart_of_the_agent_not_all_are_asked_at_once(plain: World) -> None:
+    await plain.start()
+    for number in range(1, 9):
+        await plain.wish(checked(HealthCheck(test="true", interval=60), uuid_of(number)))
+    await plain.settle(70)
+    await plain.restart()
+    asked = [plain.calls("exec_create")]
+    for _ in range(61):
+        await plain.settle(1)
+        asked.append(plain.calls("exec_create"))
+    assert asked[-1] - asked[0] == 8
+    assert max(later - before for before, later in itertools.pairwise(asked)) < 4

@@ -2,6 +2,7 @@
 """One run of one container under its checks: each is asked at its times; the verdict on all of them is kept here."""
 
 import asyncio
+import zlib
 from collections.abc import Callable
 
 import msgspec
@@ -82,4 +83,4 @@ class Watch:
 
 def _spread(uuid: str) -> float:
     """A part of the whole, another for each container: after a restart of the agent not all are asked at once."""
-    return int(uuid.replace("-", "")[:8], 16) / 0x1_0000_0000
+    return zlib.crc32(uuid.encode()) / 0x1_0000_0000
