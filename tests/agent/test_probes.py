@@ -165,7 +165,7 @@ async def test_nothing_is_told_while_nothing_changes(capsules: Capsules) -> None
     touch(capsules, "ok")
     await capsules.world.settle(30)
     before = await capsules.world.store.get(keys.observation(NODE, C1))
-    await capsules.world.settle(3600)
+    await capsules.world.settle(900)
     assert await capsules.world.store.get(keys.observation(NODE, C1)) == before
 
 
@@ -208,7 +208,7 @@ async def test_a_lost_sandbox_takes_its_checks_along(capsules: Capsules) -> None
     assert seen.state in {SeenState.RUNNING, SeenState.RESTARTING}
 
 
-@pytest.mark.parametrize("at", range(1, 90, 4))
+@pytest.mark.parametrize("at", range(1, 90, 6))
 async def test_a_crash_at_any_step_of_ending_one_doubles_nothing(world: World, at: int) -> None:
     capsules = Capsules(world)
     world.crashes = Crashes(at)

@@ -2,6 +2,7 @@
 """Probes over the network: what counts as well, and what a container cannot make its node do."""
 
 import asyncio
+import resource
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -153,6 +154,18 @@ async def test_a_port_that_takes_connections_is_well_and_one_that_does_not_is_no
     answer = await connect(HERE, server.port, 5)
     assert (answer.well, answer.text) == (False, "the connection was refused")
     assert (await get(HERE, HttpGet(port=server.port), 5)).text == "the connection was refused"
+
+
+async def test_a_node_that_has_no_files_left_says_nothing_about_its_containers() -> None:
+    async with serving(saying(200)) as server:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        await get(HERE, HttpGet(port=server.port), 5)  # loads what it needs
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            over_http, over_tcp = await get(HERE, HttpGet(port=server.port), 5), await connect(HERE, server.port, 5)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (over_http.well, over_tcp.well) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ class Commands:
                 return await self._judged(exec_id, session, seconds)
         except Invalid as error:
             return failed(error.message)
-        except (ZunError, TimeoutError) as error:
+        except (ZunError, OSError) as error:
             _log.info("a command that checks container %s could not be run: %s", handle[:12], error)
             return NOT_ASKED
 
@@ -70,7 +70,7 @@ class Commands:
         try:
             async with asyncio.timeout(patience):
                 await self._streams.exec_kill(exec_id)
-        except (ZunError, TimeoutError) as error:
+        except (ZunError, OSError) as error:
             _log.warning("a command that checks a container hangs and could not be stopped: %s", error)
 
 

@@ -6,14 +6,19 @@ it is an address and no name, so nothing is looked up; no proxy is used, no redi
 """
 
 import asyncio
+import errno
 import ipaddress
+import logging
 import ssl
 
-from zun.agent.probing.judging import PASSED, Answer, failed
+from zun.agent.probing.judging import NOT_ASKED, PASSED, Answer, failed
 from zun.model.probes import HttpGet
+
+_log = logging.getLogger(__name__)
 
 _MOST_BODY = 10 * 1024
 _WELL = range(200, 400)
+_OWN_TROUBLE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 _HEADERS = (("User-Agent", "zun-probe"), ("Accept", "*/*"), ("Accept-Encoding", "identity"))
 
 
@@ -40,8 +45,8 @@ async def get(address: str, request: HttpGet, seconds: float) -> Answer:
             return PASSED if response.status in _WELL else failed(f"HTTP status {response.status}")
     except TimeoutError:
         return _late(seconds)
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        return failed(_words(error))
+    except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError, ValueError) as error:
+        return _judged(error)
 
 
 async def connect(address: str, port: int, seconds: float) -> Answer:
@@ -52,7 +57,7 @@ async def connect(address: str, port: int, seconds: float) -> Answer:
     except TimeoutError:
         return _late(seconds)
     except OSError as error:
-        return failed(_words(error))
+        return _judged(error)
     writer.transport.abort()
     return PASSED
 
@@ -72,13 +77,16 @@ def _late(seconds: float) -> Answer:
     return failed(f"no answer within {seconds:g} seconds")
 
 
-def _words(error: Exception) -> str:
-    """Why, without the address that its owner knows."""
+def _judged(error: Exception) -> Answer:
+    """What an error says of the container, in words without the address that its owner knows. What this machine lacks says nothing."""
     cause = getattr(error, "os_error", error)
+    if isinstance(cause, OSError) and cause.errno in _OWN_TROUBLE:
+        _log.warning("a container could not be asked: %s", cause.strerror)
+        return NOT_ASKED
     if isinstance(cause, ssl.SSLError):
-        return f"TLS failed ({(cause.reason or 'no reason given').lower()})"
+        return failed(f"TLS failed ({(cause.reason or 'no reason given').lower()})")
     if isinstance(cause, ConnectionRefusedError):
-        return "the connection was refused"
+        return failed("the connection was refused")
     if isinstance(cause, OSError) and cause.strerror:
-        return f"it cannot be reached ({cause.strerror})"
-    return "it does not answer as an HTTP server does"
+        return failed(f"it cannot be reached ({cause.strerror})")
+    return failed("it does not answer as an HTTP server does")
