@@ -191,7 +191,7 @@ async def test_a_running_container_shows_what_its_node_sees(api: ApiWorld) -> No
         restarts=2,
     )
     view = (await api.member.get(f"{C}/{uuid}")).json()
-    assert (view["status"], view["task_state"], view["status_detail"]) == ("Running", None, "Up 1 mins")
+    assert (view["status"], view["task_state"], view["status_detail"]) == ("Running", None, "Up 1 mins (healthy)")
     assert view["addresses"] == {
         "net-1": [
             {"addr": "172.17.0.2", "version": 4, "port": "", "subnet_id": "", "preserve_on_delete": False},

@@ -202,6 +202,7 @@ def test_only_exposed_and_published_ports_are_open_when_any_are_named(shared: Ma
             assert reach(neighbour.namespace, address, 80) is not None
             assert reach(neighbour.namespace, address, 443) is not None
             assert reach(neighbour.namespace, address, 22, SOON) is None
+            assert reach(shared.host, address, 22) is not None  # probes come from the machine, to any port
     with serving(neighbour.namespace):
         assert reach(one.namespace, "10.17.0.3", 80) is not None  # answers to what it asks come back
     with serving(neighbour.namespace, 6):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Capsules in the leader's hands: placed as one, where everything they need is, and cleared away with everything they took."""
 
+import msgspec
+
 from controllers.stage import until
 from controllers.test_reaping_loop import reaping
 from controllers.test_scheduling_loop import placed, scheduling
@@ -9,6 +11,7 @@ from support.world import World
 from zun.drivers.runtime.types import Capability
 from zun.model.children import Child, ImageSource, RecordKind
 from zun.model.container import Mount
+from zun.model.probes import Probe, Probes
 from zun.model.records import ContainerRecord, ImageWish, Inbox, Intent, Observation, SeenState, Usage, Verb
 from zun.store import codec, keys
 from zun.store.fencing import Fence
@@ -77,6 +80,19 @@ async def test_one_in_a_sandbox_goes_where_sandboxes_hold_several_containers(wor
     async with scheduling(world, fence):
         await world.wish(wished)
         assert (await placed(world, UUID)).node == "n2"
+
+
+async def test_one_with_probes_goes_where_somebody_can_ask(world: World, fence: Fence) -> None:
+    await world.node("n1", capabilities=[one for one in CAPABLE if one != Capability.HEALTH])
+    await world.node("n2", capabilities=CAPABLE)
+    probed = capsule()
+    probed.children[0] = msgspec.structs.replace(probed.children[0], probes=Probes(liveness=Probe(tcp=80)))
+    async with scheduling(world, fence):
+        await world.wish(probed)
+        assert (await placed(world, UUID)).node == "n2"
+    stored = await world.store.get(keys.inbox("n2", UUID))
+    assert stored is not None
+    assert codec.decode(Inbox, stored.value).children == probed.children
 
 
 async def test_a_capsule_goes_where_its_committed_images_lie(world: World, fence: Fence) -> None:

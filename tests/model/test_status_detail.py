@@ -48,6 +48,10 @@ def test_the_text_stays_until_the_announced_instant_and_not_longer(elapsed: floa
         (seen(SeenState.ABSENT), None),
         (seen(SeenState.CREATED), "Created"),
         (seen(SeenState.RUNNING, started_at=T - 300), "Up 5 mins"),
+        (seen(SeenState.RUNNING, started_at=T - 300, health="healthy"), "Up 5 mins (healthy)"),
+        (seen(SeenState.RUNNING, started_at=T - 300, health="unhealthy"), "Up 5 mins (unhealthy)"),
+        (seen(SeenState.RUNNING, started_at=T - 300, health="starting"), "Up 5 mins (health: starting)"),
+        (seen(SeenState.PAUSED, started_at=T - 7200, health="healthy"), "Up 2 hours (paused)"),
         (seen(SeenState.PAUSED, started_at=T - 7200), "Up 2 hours (paused)"),
         (seen(SeenState.EXITED, finished_at=T - 3, exit_code=0), "Exited(0) 3 seconds ago "),
         (

@@ -11,7 +11,7 @@ import pytest
 
 from scenarios.conftest import SETTINGS
 from support import docker_engine
-from support.capsules import WAITS, Capsules, template
+from support.capsules import WAITS, Capsules, fall_ill, template
 from support.service import Service, eventually, service
 from support.stage import IMAGE
 from zun.model.project_space import project_space
@@ -123,6 +123,10 @@ def test_init_containers_prepare_what_the_others_find(mine: Capsules) -> None:
     assert found["init_containers"][0]["exit_code"] == 0
     mine.delete("prepared")
     docker_engine.call("DELETE", f"/volumes/zun-{project_space(mine.house.project)}-capsule-test-data")
+
+
+def test_a_container_that_fails_its_probe_is_started_again_and_asked_at_its_address(mine: Capsules) -> None:
+    fall_ill(mine)
 
 
 def test_limits_hold_for_each_container(mine: Capsules) -> None:

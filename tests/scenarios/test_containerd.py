@@ -113,7 +113,6 @@ def test_what_the_engine_cannot_do_is_a_400_and_changes_nothing(
 @pytest.mark.parametrize(
     "wish",
     [
-        {"healthcheck": {"cmd": "true", "interval": 1, "retries": 1, "timeout": 1}},
         {"disk": 1},
         {"runtime": "no-such-runtime"},
     ],
@@ -126,6 +125,29 @@ def test_a_wish_that_no_node_can_fulfil_is_refused(stage: Stage, wish: dict[str,
     else:
         assert answer.status_code == 400, answer.text
         assert next(iter(wish)) in answer.text
+
+
+def test_health_is_told_though_the_engine_runs_no_checks(stage: Stage) -> None:
+    check = {"cmd": "cat /tmp/ok", "interval": 1, "retries": 2, "timeout": 5}
+    name = stage.make(healthcheck=check)
+    assert stage.show(name)["health"] == "starting"
+    eventually(lambda: stage.show(name)["health"] == "unhealthy", "it is unhealthy")
+    found = stage.show(name)
+    assert (found["status"], found["restarts"]) == ("Running", 0)
+    assert found["status_detail"].endswith(" (unhealthy)")
+    assert "/tmp/ok" in found["status_reason"]
+    run_inside(stage, name, "touch", "/tmp/ok")
+    eventually(lambda: stage.show(name)["health"] == "healthy", "it is healthy")
+    assert stage.show(name)["status_reason"] is None
+    assert stage.http.post(f"/v1/containers/{name}/stop").status_code == 202
+    assert stage.until(name, "Stopped")["health"] is None
+
+
+def test_a_check_that_hangs_leaves_nothing_behind(stage: Stage) -> None:
+    name = stage.make(healthcheck={"cmd": "exec sleep 4242", "interval": 1, "retries": 2, "timeout": 1})
+    eventually(lambda: stage.show(name)["health"] == "unhealthy", "it is unhealthy")
+    assert "within 1 seconds" in stage.show(name)["status_reason"]
+    eventually(lambda: "4242" not in stage.http.get(f"/v1/containers/{name}/top").text, "what hung is gone")
 
 
 def test_a_runtime_can_be_chosen(stage: Stage) -> None:

@@ -2,12 +2,13 @@
 """Capsules on containerd, where they are pods: what people do with them, crashes, and that nothing is left behind."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.capsules import WAITS, Capsules, template
+from support.capsules import WAITS, Capsules, fall_ill, template
 from support.containerd_engine import Containerd, containerd
 from support.service import Service, eventually, service
 
@@ -67,6 +68,25 @@ def test_a_capsule_has_its_whole_life(mine: Capsules, engine: Containerd) -> Non
     assert len(objects(engine, uuid)) == 4
     mine.delete("shop")
     assert objects(engine, uuid) == []
+
+
+def test_a_container_that_fails_its_probe_is_started_again_and_asked_at_its_address(mine: Capsules) -> None:
+    fall_ill(mine)
+
+
+def test_nobody_is_started_again_because_the_engine_was_away(mine: Capsules, engine: Containerd) -> None:
+    probe = {"exec": {"command": ["true"]}, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 1}
+    mine.make("patient", WAITS, livenessProbe=probe)
+    eventually(lambda: mine.show("patient")["containers"][0]["health"] == "healthy", "it is well")
+    asked = mine.show("patient")["containers"][0]["started_at"]
+    engine.kill()
+    time.sleep(4)  # several of its times to be asked pass
+    engine.start()
+    eventually(lambda: mine.show("patient")["containers"][0]["health"] == "healthy", "it is asked again")
+    time.sleep(3)
+    found = mine.show("patient")["containers"][0]
+    assert (found["restarts"], found["started_at"], found["status"]) == (0, asked, "Running")
+    mine.delete("patient")
 
 
 def test_containers_are_started_again_each_by_itself(mine: Capsules) -> None:

@@ -102,3 +102,45 @@ class Capsules:
         assert answer.status_code == 200, answer.text
         assert answer.json()["exit_code"] == 0, answer.json()
         return str(answer.json()["output"]).strip()
+
+
+def fall_ill(mine: Capsules) -> None:
+    """A web server becomes ready, then unready, then so ill that it is started again; its neighbour notices nothing."""
+    serve = ["sh", "-c", "mkdir -p /www; echo well > /www/index.html; rm -f /tmp/sick; exec httpd -f -p 8080 -h /www"]
+    mine.make(
+        "probed",
+        serve,
+        WAITS,
+        ports=[{"containerPort": 8080, "name": "web"}],
+        startupProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 30},
+        livenessProbe={
+            "exec": {"command": ["test", "!", "-e", "/tmp/sick"]},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+            "failureThreshold": 2,
+        },
+        readinessProbe={
+            "httpGet": {"path": "/index.html", "port": "web"},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+            "failureThreshold": 1,
+        },
+    )
+
+    def first() -> dict[str, Any]:
+        return dict(mine.show("probed")["containers"][0])
+
+    def health() -> Any:
+        return first()["health"]
+
+    eventually(lambda: health() == "healthy", "it is ready", seconds=60)
+    assert first()["status_detail"].endswith(" (healthy)")
+    mine.inside(first()["uuid"], "rm", "/www/index.html")
+    eventually(lambda: health() == "unhealthy", "it is not ready")
+    found = mine.show("probed")
+    assert (found["status"], "404" in found["status_reason"], first()["restarts"]) == ("Running", True, 0)
+    mine.inside(first()["uuid"], "touch", "/tmp/sick")
+    eventually(lambda: first()["restarts"] == 1, "it is started again", seconds=60)
+    eventually(lambda: health() == "healthy", "it is ready again", seconds=60)
+    assert mine.show("probed")["containers"][1]["restarts"] == 0
+    mine.delete("probed")

@@ -28,6 +28,8 @@ from zun.agent.memory import Memory
 from zun.agent.observing import Around
 from zun.agent.options import AgentOptions
 from zun.agent.plugs import Plugs
+from zun.agent.probing.asking import asker
+from zun.agent.probing.probing import Probing
 from zun.agent.publishing import Publishing
 from zun.agent.recovery import adopt_all, clean_files, patiently
 from zun.agent.reporter import Reporter
@@ -86,7 +88,8 @@ class Agent:
         self._clock = clock
         self._options = options
         about = About(link.node, identity.uuid, boot_id, clock.now(), endpoint)
-        self._engine = Engine(runtime, clock, options)
+        self._probing = Probing(asker(runtime.streams, options), clock)
+        self._engine = Engine(runtime, clock, options, verdict=self._probing.verdict_of)
         self._images = Images(runtime, options)
         self._journal, self._memories = _open(state_dir, run_blocking)
         self._files = Files(state_dir, key, link, clock, run_blocking=run_blocking)
@@ -108,6 +111,7 @@ class Agent:
             touch=self._touch,
             guards=self._guards,
             plugs=Plugs(networks),
+            probing=self._probing,
             known_store=self._known_store,
         )
         self._supervisor = Supervisor(tools, self._in_use)
@@ -133,6 +137,7 @@ class Agent:
                 # Homes first: what recovery hands out is worked on there.
                 group.create_task(self._images.run(), name="images")
                 group.create_task(self._image_wishes.run(), name="image wishes")
+                group.create_task(self._probing.run(), name="checks")
                 group.create_task(self._supervisor.run(), name="supervisor")
                 group.create_task(self._fencing.run(), name="fencing")
                 group.create_task(self._heartbeats(), name="heartbeats")

@@ -9,12 +9,16 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+import msgspec
+
 from zun.agent.fingerprinting import dedicated_cpus
 from zun.agent.options import AgentOptions
+from zun.agent.probing.watch import Verdict
 from zun.base.backoff import Backoff
 from zun.base.clock import Clock
 from zun.drivers.runtime.base import Pods, Runtime
 from zun.drivers.runtime.types import (
+    Capability,
     ContainerRequest,
     Fingerprint,
     ImageInfo,
@@ -29,9 +33,20 @@ T = TypeVar("T")
 
 
 class Engine:
-    """Bounded and patient calls. Errors are the runtime port's, and `Timeout`."""
+    """Bounded and patient calls. Errors are the runtime port's, and `Timeout`.
 
-    def __init__(self, runtime: Runtime, clock: Clock, options: AgentOptions, *, retry: Backoff | None = None) -> None:
+    `verdict` is what the agent itself found out about a container that the engine shows: it completes the look.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        clock: Clock,
+        options: AgentOptions,
+        *,
+        retry: Backoff | None = None,
+        verdict: Callable[[Seen], Verdict | None] = lambda _: None,
+    ) -> None:
         self._runtime = runtime
         self._clock = clock
         self._seconds = options.engine_timeout_seconds
@@ -40,6 +55,9 @@ class Engine:
         self._dedicated = options.dedicated_cpus
         self.shared_cpus: str | None = None
         """The cpus of containers that have none of their own; None: all. Known once the engine has described itself."""
+        self.checks_health = True
+        """Whether it runs health checks itself; else the agent does. Known once the engine has described itself."""
+        self._verdict = verdict
 
     async def fingerprint(self) -> Fingerprint:
         """What the engine says of itself. Raises `Invalid` when the options name cpus that it lacks."""
@@ -47,14 +65,19 @@ class Engine:
         dedicated = set(dedicated_cpus(self._dedicated, found.cpus))
         shared = [str(cpu) for cpu in range(found.cpus) if cpu not in dedicated]
         self.shared_cpus = ",".join(shared) if dedicated and shared else None
+        self.checks_health = Capability.HEALTH in found.capabilities
         return found
 
     async def inspect(self, handle: str) -> Seen | None:
         """One container now; None when it is not there."""
         try:
-            return await self._patient("look at a container", lambda: self._runtime.containers.inspect(handle))
+            seen = await self._patient("look at a container", lambda: self._runtime.containers.inspect(handle))
         except NotFound:
             return None
+        verdict = self._verdict(seen)
+        if verdict is None:
+            return seen
+        return msgspec.structs.replace(seen, health=verdict.health.value, unwell=verdict.why)
 
     async def list(self) -> "list[Seen]":
         """All our containers."""

@@ -60,7 +60,7 @@ def node_info(about: About, found: Fingerprint, options: AgentOptions, *, now: f
         labels=found.labels,
         runtimes=found.runtimes,
         default_runtime=found.default_runtime,
-        capabilities=sorted(capability.value for capability in found.capabilities),
+        capabilities=sorted(capability.value for capability in _with_ours(found.capabilities)),
         networks=list(found.networks),
         dedicated_cpus=dedicated,
         shared_cpus=shared,
@@ -68,6 +68,11 @@ def node_info(about: About, found: Fingerprint, options: AgentOptions, *, now: f
         stream_address=about.endpoint.address,
         certificate_expires_at=about.endpoint.certificate_expires_at(),
     )
+
+
+def _with_ours(of_engine: frozenset[Capability]) -> frozenset[Capability]:
+    """What the agent does itself where the engine does not: health checks, by running commands."""
+    return of_engine | {Capability.HEALTH} if Capability.EXEC in of_engine else of_engine
 
 
 def dedicated_cpus(text: str, cpus: int) -> list[int]:

@@ -15,6 +15,7 @@ from zun.base.backoff import Backoff
 from zun.drivers.runtime.types import Seen
 from zun.model.container import ContainerSpec
 from zun.model.records import SeenState
+from zun.model.states import Health
 
 
 class Around(msgspec.Struct, frozen=True):
@@ -43,7 +44,7 @@ def take_in(memory: Memory, seen: Seen | None, spec: ContainerSpec | None, aroun
     observation.started_at = seen.started_at
     observation.finished_at = seen.finished_at
     observation.exit_code = seen.exit_code
-    observation.health = seen.health
+    observation.health = health_of(seen, checked=spec is not None and spec.healthcheck is not None)
     observation.addresses = list(seen.addresses)
     observation.ports = list(seen.ports)
     memory.pid = seen.pid
@@ -51,10 +52,17 @@ def take_in(memory: Memory, seen: Seen | None, spec: ContainerSpec | None, aroun
         _ended(memory, seen, spec, around, now)
         return
     observation.state = seen.state
-    observation.reason = seen.error if seen.state is not SeenState.RUNNING else ""
+    observation.reason = seen.error if seen.state is not SeenState.RUNNING else seen.unwell
     memory.due = None
     memory.ran = seen.state in ALIVE or (seen.state is SeenState.UNKNOWN and memory.ran)
     memory.boot_id = around.boot_id
+
+
+def health_of(seen: Seen, *, checked: bool) -> str | None:
+    """Only what runs has a health; what is `checked` and was not asked yet is starting."""
+    if seen.state not in {SeenState.RUNNING, SeenState.PAUSED}:
+        return None
+    return seen.health or (Health.STARTING.value if checked else None)
 
 
 def _ended(memory: Memory, seen: Seen, spec: ContainerSpec | None, around: Around, now: float) -> None:

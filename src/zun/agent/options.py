@@ -44,6 +44,14 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
     parallel_operations: Annotated[
         int, Meta(description="So many engine operations at once; 0: four times the cpus.", ge=0, le=1024)
     ] = 0
+    parallel_checks: Annotated[
+        int,
+        Meta(
+            description="So many commands of health checks and probes are begun at once; what hangs takes no place.",
+            ge=1,
+            le=1024,
+        ),
+    ] = 8
     parallel_pulls: Annotated[int, Meta(description="So many images are pulled at once.", ge=1, le=64)] = 4
     engine_timeout_seconds: Annotated[
         int, Meta(description="An engine that needs longer for one call is taken to be stuck.", ge=1, le=3600)

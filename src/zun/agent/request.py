@@ -14,11 +14,16 @@ _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}")
 
 
 def container_request(
-    inbox: Inbox, memory: Memory, file_paths: dict[int, str], shared_cpus: str | None = None
+    inbox: Inbox,
+    memory: Memory,
+    file_paths: dict[int, str],
+    shared_cpus: str | None = None,
+    *,
+    checks_health: bool = True,
 ) -> ContainerRequest:
     """What the engine is asked to make. Limits come from the claim: that is what the leader granted. Raises `Invalid`.
 
-    `shared_cpus` are those of containers without cpus of their own; None: all.
+    `shared_cpus` are those of containers without cpus of their own; None: all. `checks_health`: the engine does it, and not the agent.
     """
     spec, claim = inbox.spec, inbox.claim
     return ContainerRequest(
@@ -41,7 +46,7 @@ def container_request(
         cpuset=claim.cpuset or shared_cpus,
         memory_mib=claim.memory_mib or None,
         disk_gib=claim.disk_gib,
-        healthcheck=spec.healthcheck,
+        healthcheck=spec.healthcheck if checks_health else None,
         exposed_ports=spec.exposed_ports,
         networks=tuple(network_request(net) for net in networks_of(inbox, memory)) if inbox.attachments is None else (),
         unplugged=inbox.attachments is not None,

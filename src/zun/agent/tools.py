@@ -12,6 +12,7 @@ from zun.agent.known_store import KnownStore
 from zun.agent.observing import Around
 from zun.agent.options import AgentOptions
 from zun.agent.plugs import Plugs
+from zun.agent.probing.probing import Probing
 from zun.agent.reporter import Reporter
 from zun.agent.touch import Touch
 from zun.base.clock import Clock
@@ -35,5 +36,6 @@ class Tools:
     guards: Guards
     known_store: KnownStore
     plugs: Plugs
+    probing: Probing
     meter: Meter = NO_METER
     tracer: Tracer = NO_TRACER

@@ -12,6 +12,8 @@ from zun.agent.memory import ALIVE, Memory, fresh, fresh_for
 from zun.agent.observing import take_in
 from zun.agent.operations.job import Job, notice_watchdog
 from zun.agent.plan import Kind, Step, cuts_short, next_step
+from zun.agent.probing.checks import checks_of_container
+from zun.agent.probing.subject import Subject, subject_of
 from zun.agent.tools import Tools
 from zun.agent.unasked import Unasked
 from zun.agent.waiting import Bell
@@ -107,6 +109,7 @@ class Worker:
         """Work until there is nothing left to know of the container."""
         while True:
             await self._guarding.keep(self.wanted)
+            self._tools.probing.keep(self.memory.uuid, self._checked(), self.doubt)
             step = self._next()
             self.progressed()
             if step.kind is Kind.REST:
@@ -135,6 +138,12 @@ class Worker:
         now = self._tools.clock.now()
         in_use = self._in_use(self.memory.uuid)
         return next_step(self.wanted, self.memory, now, unsure=self._unsure_since is not None, in_use=in_use)
+
+    def _checked(self) -> Subject | None:
+        """What of it the agent checks itself."""
+        if self.wanted is None or self.wanted.spec.healthcheck is None or self._tools.engine.checks_health:
+            return None
+        return subject_of(self.memory, checks_of_container(self.wanted.spec))
 
     async def _rest(self, step: Step) -> None:
         seconds = None

@@ -116,7 +116,7 @@ def show(ctx: click.Context, name: str, output: str) -> None:
             one["given_name"] or one["name"],
             kind,
             one["image"],
-            one["status"],
+            f"{one['status']} [{one['health']}]" if one.get("health") else one["status"],
             one["restarts"],
             one["exit_code"],
             one["uuid"],

@@ -11,6 +11,7 @@ from zun.cli.client import Query
 from zun.cli.containers import SHORT_ID, find
 from zun.cli.invocation import Several, client_of, containers_argument, output_option
 from zun.cli.words import age, instant, mebibytes
+from zun.model.status_detail import health_words
 
 _FILTERS = ("name", "image", "status", "host", "project_id", "user_id", "task_state", "memory", "auto_remove")
 
@@ -84,7 +85,7 @@ def _columns(found: list[dict[str, Any]], *, all_projects: bool) -> tuple[list[s
 
 
 def _status(item: dict[str, Any]) -> str:
-    detail = (item.get("status_detail") or "").strip()
+    detail = (item.get("status_detail") or "").strip().removesuffix(health_words(item.get("health")))
     text = str(item["status"])
     if item.get("task_state"):
         text += f" ({item['task_state'].removeprefix('container_')})"

@@ -12,6 +12,7 @@ from zun.model.container import ContainerSpec
 from zun.model.errors import Invalid
 from zun.model.fields import Bounds
 from zun.model.parts import RestartPolicy
+from zun.model.probes import Probes, probes_of, refuse_probes
 from zun.model.rules import NARROW_BOOLEAN, SCHEMA_VIOLATION, Rule, integer, one_of, text
 from zun.model.template_part import Part
 from zun.model.template_resources import Resources, resources_of
@@ -34,6 +35,7 @@ class ChildRequest(msgspec.Struct, frozen=True):
     spec: ContainerSpec
     given_name: str = ""
     resources: Resources = Resources()
+    probes: Probes | None = None
 
 
 class CapsuleRequest(msgspec.Struct, frozen=True):
@@ -83,7 +85,7 @@ def parse_template(value: Any, bounds: Bounds) -> CapsuleRequest:
         restart_policy=policy,
         availability_zone=zone,
         containers=[_container(part, policy, volumes, bounds) for part in spec.parts("containers")],
-        init_containers=[_container(part, _of_init(policy), volumes, bounds) for part in spec.parts("initContainers")],
+        init_containers=[_init_container(part, policy, volumes, bounds) for part in spec.parts("initContainers")],
         grace_seconds=spec.take("terminationGracePeriodSeconds", _GRACE),
     )
     if not request.containers:
@@ -96,9 +98,10 @@ def parse_template(value: Any, bounds: Bounds) -> CapsuleRequest:
     return request
 
 
-def _of_init(policy: RestartPolicy) -> RestartPolicy:
-    """An init container that ended well is through, whatever the policy."""
-    return policy if policy.name == "no" else RestartPolicy("on-failure")
+def _init_container(part: Part, policy: RestartPolicy, volumes: Volumes, bounds: Bounds) -> ChildRequest:
+    """One that ended well is through, whatever the policy."""
+    refuse_probes(part)
+    return _container(part, policy if policy.name == "no" else RestartPolicy("on-failure"), volumes, bounds)
 
 
 def _container(part: Part, policy: RestartPolicy, volumes: Volumes, bounds: Bounds) -> ChildRequest:
@@ -122,8 +125,9 @@ def _container(part: Part, policy: RestartPolicy, volumes: Volumes, bounds: Boun
         restart_policy=policy,
         privileged=_privileged(part),
     )
+    probes = probes_of(part)
     part.finish()
-    return ChildRequest(spec, given_name, resources)
+    return ChildRequest(spec, given_name, resources, probes)
 
 
 def _privileged(part: Part) -> bool:

@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from zun.model.container import ContainerSpec
+from zun.model.probes import Probes
 
 MAX_CHILDREN = 32
 """More containers, those that run first included, no capsule may have: each report of its node holds them all."""
@@ -45,3 +46,4 @@ class Child(msgspec.Struct, omit_defaults=True, frozen=True):
     given_name: str = ""
     cpu_limit: float = 0.0
     memory_limit: int = 0
+    probes: Probes | None = None

@@ -12,7 +12,7 @@ class RestartPolicy(msgspec.Struct, omit_defaults=True, frozen=True):
 
 
 class HealthCheck(msgspec.Struct, omit_defaults=True, frozen=True):
-    """A command that tells whether the container is well; times in seconds, 0: the engine's default."""
+    """A command that tells whether the container is well; times in seconds. 0 means as in Docker: 30 s, 3 retries, 30 s."""
 
     test: str
     interval: int = 0

@@ -25,6 +25,14 @@ class Status(StrEnum):
     UNKNOWN = "Unknown"
 
 
+class Health(StrEnum):
+    """What checks say of a running container; without checks it has none."""
+
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
 class TaskState(StrEnum):
     """What is being done at the moment."""
 

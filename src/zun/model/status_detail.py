@@ -7,6 +7,7 @@ Caches keep an encoded container until that instant; nothing else in a container
 import math
 
 from zun.model.records import Observation, SeenState
+from zun.model.states import Health
 
 _UNITS = ((86400, "days"), (3600, "hours"), (60, "mins"), (1, "seconds"))
 
@@ -27,13 +28,21 @@ def _next_unit(since: float, elapsed: int) -> float:
     return min((since + length for length, _ in _UNITS if length > elapsed), default=NEVER)
 
 
+def health_words(health: str | None) -> str:
+    """What follows the age of a running container, in Docker's words: ` (healthy)`, or nothing."""
+    if health is None:
+        return ""
+    return " (health: starting)" if health == Health.STARTING else f" ({health})"
+
+
 def status_detail(seen: Observation | None, now: float) -> tuple[str | None, float]:
     """The text for what the node sees (None before it saw anything), and the instant at which it changes."""
     if seen is None:
         return None, NEVER
     if seen.state in (SeenState.RUNNING, SeenState.PAUSED) and seen.started_at is not None:
         text, until = age(seen.started_at, now)
-        return f"Up {text}{' (paused)' if seen.state is SeenState.PAUSED else ''}", until
+        state = " (paused)" if seen.state is SeenState.PAUSED else health_words(seen.health)
+        return f"Up {text}{state}", until
     if seen.state is SeenState.EXITED:
         code = 0 if seen.exit_code is None else seen.exit_code
         if seen.finished_at is None:

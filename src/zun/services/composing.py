@@ -60,7 +60,7 @@ class Composing:
         ]
         spec = self._spec(request, children)
         self._shut_in(caller.project_id, spec, children)
-        requirements.check_capsule(spec, [child.spec for child in children], self._view)
+        requirements.check_capsule(spec, children, self._view)
         if spec.nets:
             nodes = requirements.known_nodes(self._view)
             spec.nets = [requirements.with_names(net, nodes) for net in spec.nets]
@@ -108,6 +108,7 @@ class Composing:
             given_name=asked.given_name,
             cpu_limit=asked.resources.cpu_limit,
             memory_limit=asked.resources.memory_limit,
+            probes=asked.probes,
         )
 
     def _shut_in(self, project_id: str, spec: ContainerSpec, children: list[Child]) -> None:

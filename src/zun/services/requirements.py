@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from zun.drivers.runtime.types import Capability
+from zun.model.children import Child
 from zun.model.container import ContainerSpec, NetRequest
 from zun.model.errors import Invalid, NotFound, Unsupported, ZunError
 from zun.model.records import NetworkInfo, NodeInfo
@@ -21,7 +22,7 @@ _CAPABILITIES: dict[Capability, str] = {
     Capability.PRIVILEGED: "privileged containers ('privileged')",
     Capability.VOLUMES: "named volumes ('mounts' with a source)",
     Capability.CPUSET: "cpus of one's own ('cpu_policy': 'dedicated')",
-    Capability.HEALTH: "health checks ('healthcheck')",
+    Capability.HEALTH: "health checks ('healthcheck', probes of a capsule's containers)",
     Capability.NETWORKS: "a choice of networks ('nets')",
     Capability.DISK_QUOTA: "a limit of disk space ('disk')",
     Capability.CAPSULES: "capsules",
@@ -40,13 +41,13 @@ def check(spec: ContainerSpec, view: View) -> None:
     _check(_needed(spec), spec, view)
 
 
-def check_capsule(spec: ContainerSpec, children: Iterable[ContainerSpec], view: View) -> None:
+def check_capsule(spec: ContainerSpec, children: Iterable[Child], view: View) -> None:
     """The same for a capsule and its containers."""
     needed = _needed(spec) | {Capability.CAPSULES}
     if spec.runtime is not None:
         needed.add(Capability.SANDBOXED_CAPSULES)
     for child in children:
-        needed |= _needed(child)
+        needed |= _needed(child.spec) | ({Capability.HEALTH} if child.probes is not None else set())
     _check(needed, spec, view)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is done in the engine for a capsule: its sandbox, and its containers with the hands that other containers are made with."""
 
+import logging
 from collections.abc import Callable
 
 import msgspec
@@ -19,6 +20,8 @@ from zun.model.children import Child
 from zun.model.errors import Conflict, NotFound, Timeout, Unavailable, ZunError
 from zun.model.records import Inbox, SeenState
 from zun.telemetry.metrics import RESTARTS
+
+_log = logging.getLogger(__name__)
 
 _LONGEST_HOSTNAME = 63
 
@@ -67,10 +70,12 @@ class ChildJob(Job):
             cpu_shares=child_shares(self.child),
         )
 
-    async def look(self) -> None:
-        """See how it is."""
+    async def look(self, why: str = "") -> None:
+        """See how it is. `why` it has ended, when the agent ended it."""
         looked_at = self.tools.clock.now()
         seen = await self.tools.engine.inspect(self.memory.handle) if self.memory.handle else None
+        if seen is not None and why and seen.state is SeenState.EXITED:
+            seen = msgspec.structs.replace(seen, error=why)
         take_in_child(self.memory, seen, self.child, self.tools.around, looked_at)
 
     def tell(self) -> None:
@@ -153,6 +158,16 @@ async def restart_child(job: ChildJob) -> None:
         if memory.observation.state is SeenState.RESTARTING:
             plan_restart(memory, attempts, tools.around, tools.clock.now())
         memory.observation.reason = f"It could not be started again: {error.message}"
+
+
+async def end_child(job: ChildJob, why: str) -> None:
+    """It has ended, with the grace that a stop has; then it is as if it had ended by itself. Raises what the engine does: then it is tried again."""
+    _log.info("container %s of a capsule is ended. %s", job.uuid, why)
+    try:
+        await job.tools.engine.stop(job.memory.handle, job.tools.options.stop_timeout_seconds)
+    except NotFound:
+        _log.info("container %s is gone already", job.uuid)
+    await job.look(why)
 
 
 def _failed(tools: Tools, memory: Memory, error: ZunError) -> None:

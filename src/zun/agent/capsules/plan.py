@@ -4,7 +4,7 @@
 Nothing here follows an order of steps that was begun: what is there decides, so a crash between any two steps needs no care of its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import Enum
 
 import msgspec
@@ -29,6 +29,7 @@ class Kind(Enum):
     MAKE = "make a container"
     START = "start a container"
     RESTART = "start a container again"
+    END = "end a container that is not well"
     TELL = "tell that it is made"
     REST = "wait"
 
@@ -42,7 +43,7 @@ class Step(msgspec.Struct, frozen=True):
     until: float | None = None
 
 
-CUTTABLE = frozenset({Kind.SANDBOX, Kind.MAKE, Kind.START, Kind.RESTART})
+CUTTABLE = frozenset({Kind.SANDBOX, Kind.MAKE, Kind.START, Kind.RESTART, Kind.END})
 """Steps that a deletion does not wait for."""
 
 _TO_MAKE = frozenset({SeenState.ABSENT, SeenState.MISSING})
@@ -50,8 +51,10 @@ _WORK = frozenset({Kind.MAKE, Kind.START, Kind.RESTART})
 _STARTED = ALIVE | {SeenState.EXITED}
 
 
-def next_step(wanted: Inbox | None, memory: Memory, now: float, *, unsure: bool = False) -> Step:
-    """The next step. `unsure`: something happened since the last look."""
+def next_step(
+    wanted: Inbox | None, memory: Memory, now: float, *, unsure: bool = False, failing: Collection[str] = ()
+) -> Step:
+    """The next step. `unsure`: something happened since the last look; `failing`: containers that are to be ended, since a probe of theirs failed."""
     observation = memory.observation
     if wanted is None:
         return Step(Kind.PURGE)
@@ -69,7 +72,7 @@ def next_step(wanted: Inbox | None, memory: Memory, now: float, *, unsure: bool 
         return Step(Kind.LOOK)
     if waiting and has_come_out(wanted, memory):
         return Step(Kind.TELL, intent=waiting[0])
-    return _work(wanted, memory, now)
+    return _ending(memory, failing) or _work(wanted, memory, now)
 
 
 def goes_away(wanted: Inbox | None, memory: Memory) -> bool:
@@ -115,6 +118,14 @@ def failure(wanted: Inbox, memory: Memory) -> str | None:
     seen = msgspec.structs.replace(memory.observation, children=[one.observation for one in memory.children])
     status, reason = capsule_status(wanted.children, seen)
     return reason or "It failed." if status is Status.ERROR else None
+
+
+def _ending(memory: Memory, failing: Collection[str]) -> Step | None:
+    """What runs and fails its probes is ended; its policy then says what follows."""
+    for number, one in enumerate(memory.children):
+        if one.uuid in failing and one.observation.state is SeenState.RUNNING:
+            return Step(Kind.END, number)
+    return None
 
 
 def _work(wanted: Inbox, memory: Memory, now: float) -> Step:

@@ -4,7 +4,7 @@
 import msgspec
 
 from zun.agent.memory import ALIVE, Memory, fresh
-from zun.agent.observing import Around, take_in
+from zun.agent.observing import Around, health_of, take_in
 from zun.drivers.runtime.types import SandboxSeen, Seen
 from zun.model.children import Child
 from zun.model.records import Inbox, Observation, SeenState
@@ -38,6 +38,7 @@ def take_in_child(memory: Memory, seen: Seen | None, child: Child, around: Aroun
         memory.ran = True  # the agent that started it did not live to see its end
     due = memory.due
     take_in(memory, seen, child.spec, around, now)
+    observation.health = health_of(seen, checked=child.probes is not None)
     if observation.error and observation.state is SeenState.CREATED:
         memory.due = due  # its start failed, and is tried again then
     observation.ports = sorted({*seen.ports, *(int(port.partition("/")[0]) for port in child.spec.exposed_ports)})

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from zun.agent.capsules import plan
-from zun.agent.capsules.acting import ChildJob, make_child, make_sandbox, restart_child, start_child
+from zun.agent.capsules.acting import ChildJob, end_child, make_child, make_sandbox, restart_child, start_child
+from zun.agent.capsules.checking import Checking
 from zun.agent.capsules.ending import let_end
 from zun.agent.capsules.history import CapsuleHistory
 from zun.agent.capsules.plan import CUTTABLE, Kind, Step, ends_grace, goes_away, next_step
@@ -47,6 +48,7 @@ class CapsuleWorker:
         """Called after every step."""
         self._tools = tools
         self._history = CapsuleHistory(tools, memory)
+        self._checking = Checking(tools, memory, self._changed_health)
         self._bell = Bell(tools.clock)
         self._retry = Backoff(first_seconds=0.5, cap_seconds=30.0)
         self._failures = 0
@@ -139,7 +141,10 @@ class CapsuleWorker:
     async def run(self) -> None:
         """Work until there is nothing left to know of the capsule."""
         while True:
-            step = next_step(self.wanted, self.memory, self._tools.clock.now(), unsure=bool(self._doubted))
+            self._checking.keep(self.wanted)
+            failing = self._checking.failing()
+            now, unsure = self._tools.clock.now(), bool(self._doubted)
+            step = next_step(self.wanted, self.memory, now, unsure=unsure, failing=failing)
             self.progressed()
             if step.kind is Kind.REST:
                 await self._rest(step)
@@ -156,6 +161,10 @@ class CapsuleWorker:
             self._failures = 0
             if step.kind is Kind.PURGE and self.wanted is None:
                 return
+
+    def _changed_health(self, uuid: str) -> None:
+        self._doubted.add(uuid)
+        self._bell.ring()
 
     async def _rest(self, step: Step) -> None:
         seconds = None if step.until is None else max(0.0, step.until - self._tools.clock.now())
@@ -240,6 +249,9 @@ class CapsuleWorker:
                 steps=steps,
                 told=lambda: self.tell(lazy=True),
             )
+            if step.kind is Kind.END:
+                await end_child(job, self._checking.failing().get(known.uuid, ""))
+                return
             await {Kind.MAKE: make_child, Kind.START: start_child, Kind.RESTART: restart_child}[step.kind](job)
             if known.observation.error:
                 self._doubted.add(_SANDBOX)  # the reason may be that it is gone

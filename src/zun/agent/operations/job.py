@@ -93,7 +93,10 @@ class Job:
 
     def request(self, file_paths: dict[int, str]) -> ContainerRequest:
         """What the engine is asked to make; `file_paths` are those of the injected files. Raises `Invalid`."""
-        return container_request(self.wanted, self.memory, file_paths, self.tools.engine.shared_cpus)
+        engine = self.tools.engine
+        return container_request(
+            self.wanted, self.memory, file_paths, engine.shared_cpus, checks_health=engine.checks_health
+        )
 
     async def look(self) -> None:
         """See how it is."""

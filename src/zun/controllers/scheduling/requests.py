@@ -120,6 +120,8 @@ def _capabilities_of(record: ContainerRecord) -> frozenset[str]:
         if record.spec.runtime is not None:
             needed = needed | {Capability.SANDBOXED_CAPSULES.value}
         needed = needed.union({Capability.CAPSULES.value}, *(_capabilities(child.spec) for child in record.children))
+        if any(child.probes is not None for child in record.children):
+            needed |= {Capability.HEALTH.value}
     return needed
 
 

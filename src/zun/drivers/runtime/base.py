@@ -178,6 +178,12 @@ class Streams(Protocol):
     async def exec_resize(self, exec_id: str, *, width: int, height: int) -> None:
         """Change the size of its terminal. Raises `NotFound`."""
 
+    async def exec_kill(self, exec_id: str) -> None:
+        """Kill the command's process (SIGKILL); what it has started goes on. One that does not run, or is not known, is no error.
+
+        Raises `Unsupported` when its process is out of reach.
+        """
+
     def attach(self, handle: str) -> AbstractAsyncContextManager[ByteSession]:
         """Talk to the container's own process."""
 

@@ -9,7 +9,7 @@ from zun.drivers.runtime.types import Capability
 
 _HEAD = """# What engines can do
 
-All run containers with their whole life, environment, files, limits, logs, archives, `top` and `stats`. Beyond that each node reports what its engine can do: a container is placed where its wishes can be met, and a request that its
+All run containers with their whole life, environment, files, limits, logs, archives, `top` and `stats`. Beyond that each node reports what its engine, or its agent in place of the engine, can do: a container is placed where its wishes can be met, and a request that its
 engine cannot carry out is refused (4xx) before anything happens. The fake engine can do everything.
 
 | capability | what it is for | docker | cri (containerd) |
@@ -21,7 +21,7 @@ _MEANING = {
     Capability.DISK_QUOTA: "a limit of disk space (`disk`)",
     Capability.EXEC: "running commands in a container (`exec`)",
     Capability.ATTACH: "talking to a container's own process (`attach`)",
-    Capability.HEALTH: "health checks by the engine (`healthcheck`)",
+    Capability.HEALTH: "health checks (`healthcheck`); probes of capsules are the agent's on every engine",
     Capability.LIVE_RESIZE: "changing limits of a running container (`update`)",
     Capability.NETWORKS: "networks by name, several of them, fixed addresses, attaching and detaching",
     Capability.PAUSE: "freezing and thawing (`pause`, `unpause`)",
@@ -35,13 +35,23 @@ _MEANING = {
 }
 
 
+_BY_AGENT = frozenset({Capability.HEALTH})
+"""What the agent does, by running commands, where the engine does not."""
+
+
 def table() -> str:
     """The page."""
     rows = [
-        f"| {capability} | {_MEANING[capability]} | {CONDITIONAL.get(capability, 'yes')} | {'yes' if capability in OF_CRI else 'no'} |"
+        f"| {capability} | {_MEANING[capability]} | {CONDITIONAL.get(capability, 'yes')} | {_of_cri(capability)} |"
         for capability in sorted(Capability)
     ]
     return _HEAD + "\n".join(rows) + "\n"
+
+
+def _of_cri(capability: Capability) -> str:
+    if capability in OF_CRI:
+        return "yes"
+    return "by the agent" if capability in _BY_AGENT and Capability.EXEC in OF_CRI else "no"
 
 
 if __name__ == "__main__":

@@ -158,6 +158,18 @@ class ExecContract:
 
         await harness.until(has_run)
 
+    async def test_a_command_can_be_killed_and_its_container_goes_on(self, harness: RuntimeHarness) -> None:
+        handle, streams = await run(harness), harness.runtime.streams
+        exec_id = await streams.exec_create(handle, ExecRequest(["sleep", "1000000"]))
+        await streams.exec_kill(exec_id)  # it has not begun, and may still
+        async with streams.exec_start(exec_id) as session:
+            await streams.exec_kill(exec_id)
+            await harness.during(output_of(session))
+            assert await harness.during(session.exit_code()) == 137
+        await streams.exec_kill(exec_id)
+        await streams.exec_kill(ABSENT)
+        assert await execute(harness, handle, ["true"]) == (b"", b"", 0)
+
     async def test_what_does_not_run_or_is_not_there_is_refused(self, harness: RuntimeHarness) -> None:
         streams = harness.runtime.streams
         with pytest.raises(Conflict):

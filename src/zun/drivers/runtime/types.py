@@ -177,7 +177,8 @@ class SandboxSeen(msgspec.Struct, frozen=True, kw_only=True):
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """A container as the engine shows it. `handle` is the engine's id. Times are seconds since the epoch.
 
-    `state` is one of created, running, paused, exited, dead, unknown. `health` is starting, healthy, unhealthy or None. `pid` is that of its
+    `state` is one of created, running, paused, exited, dead, unknown. `health` is starting, healthy, unhealthy or None; `unwell` why it is
+    unhealthy, where that is known. `pid` is that of its
     first process as the machine counts; 0 when none runs, and from an engine without processes. `capsule` is the uuid of the capsule it belongs to.
     """
 
@@ -192,6 +193,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float | None = None
     finished_at: float | None = None
     health: str | None = None
+    unwell: str = ""
     addresses: tuple[Address, ...] = ()
     ports: tuple[int, ...] = ()
     image_id: str = ""

@@ -8,6 +8,7 @@ different about it, three named pipes, and the end of its input when it comes.
 
 import asyncio
 import secrets
+import signal
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -42,7 +43,7 @@ class Commands:
         exec_id = secrets.token_hex(32)
         self._known[exec_id] = Command(status.id, request)
         while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+            self._forget_one()
         return exec_id
 
     @asynccontextmanager
@@ -71,6 +72,17 @@ class Commands:
             )
             await self._containerd.resize(request, "resize the command's terminal")
 
+    async def kill(self, exec_id: str) -> None:
+        """Kill the process of a command that runs."""
+        command = self._known.get(exec_id)
+        if command is None or command.state != "running":
+            return
+        request = cd.KillRequest(container_id=command.container_id, exec_id=exec_id, signal=signal.SIGKILL)
+        try:
+            await self._containerd.kill(request, "kill the command")
+        except (NotFound, Conflict):
+            return  # it has ended meanwhile
+
     async def close(self) -> None:
         """Let go of all; they run on."""
         for task in self._unwatched:
@@ -82,6 +94,11 @@ class Commands:
             return self._known[exec_id]
         except KeyError:
             raise NotFound("There is no such exec session; prepare the command again.") from None
+
+    def _forget_one(self) -> None:
+        """The oldest of those that have ended, if any has: checks of containers must not push out what people have open."""
+        ended = (exec_id for exec_id, command in self._known.items() if command.state == "ended")
+        del self._known[next(ended, next(iter(self._known)))]
 
     def _see_to_its_end(self, session: CommandSession) -> None:
         if not session.begun:

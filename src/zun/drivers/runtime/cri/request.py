@@ -23,7 +23,7 @@ def check(request: ContainerRequest) -> None:
     """Refuse what this engine cannot do, before anything is made. Raises `Invalid`, `Unsupported`."""
     check_limits(request.memory_mib, request.cpuset)
     if request.healthcheck is not None:
-        raise Unsupported("This engine runs no health checks; leave 'healthcheck' out.")
+        raise Unsupported("This engine runs no health checks; whoever asks it has to run them.")
     if request.disk_gib:
         raise Unsupported("This engine cannot limit disk space; ask for none (disk 0).")
 

@@ -68,6 +68,10 @@ class CriStreams:
         """Change the size of its terminal."""
         await self._commands.resize(exec_id, width=width, height=height)
 
+    async def exec_kill(self, exec_id: str) -> None:
+        """Kill the command's process."""
+        await self._commands.kill(exec_id)
+
     def attach(self, handle: str) -> AbstractAsyncContextManager[ByteSession]:
         """Talk to the container's own process."""
         return self._attaching.open(handle)

@@ -20,6 +20,7 @@ from zun.drivers.runtime.docker.logs import DockerLogs
 from zun.drivers.runtime.docker.stats import sample
 from zun.drivers.runtime.docker.terminals import Terminals
 from zun.drivers.runtime.docker.upload import Upload
+from zun.drivers.runtime.host.processes import kill_in
 from zun.drivers.runtime.host.ps_arguments import checked
 from zun.drivers.runtime.host.tunnels import tunnel
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
@@ -28,7 +29,7 @@ from zun.model.errors import Conflict, Internal, Invalid, NotFound, Unsupported,
 _log = logging.getLogger(__name__)
 
 _SETTLING = Backoff(first_seconds=0.005, cap_seconds=0.25, attempts=12)
-"""How often the engine is asked for an exit code that it has not written down yet, though the output has ended."""
+"""How often the engine is asked for what it has not written down yet: an exit code though the output has ended, a process that is to be killed."""
 
 _ATTACHABLE = frozenset({"created", "running", "paused"})
 _SIZES_REMEMBERED = 1000
@@ -45,6 +46,7 @@ class DockerStreams:
         self._terminals = terminals
         self._logs = DockerLogs(engine, terminals)
         self._sizes: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._begun: set[str] = set()  # commands that somebody watches; the engine may not have got to them yet
 
     def logs(self, handle: str, query: LogQuery) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
         """Log output; with `follow` until the container ends."""
@@ -84,9 +86,11 @@ class DockerStreams:
         streams = await hijack(self._engine, f"exec/{exec_id}/start", "run the command", body=body)
         # Beside the session: for a command that cannot be started the engine thinks ten seconds about its size.
         sizing = asyncio.create_task(self._give_size(exec_id, size)) if tty and size else None
+        self._begun.add(exec_id)
         try:
             yield HijackedSession(self._engine, streams, tty=tty, half_close=True, exit_code=exit_code)
         finally:
+            self._begun.discard(exec_id)
             if sizing is not None:
                 sizing.cancel()
                 await asyncio.gather(sizing, return_exceptions=True)
@@ -104,6 +108,21 @@ class DockerStreams:
             self._sizes[exec_id] = (width, height)
             while len(self._sizes) > _SIZES_REMEMBERED:
                 self._sizes.popitem(last=False)
+
+    async def exec_kill(self, exec_id: str) -> None:
+        """Kill the command's process. The engine has no word for it, so this machine is asked: the process must be one of the container's."""
+        _check_exec(exec_id)
+        for delay in _SETTLING.delays():
+            try:
+                told = await self._engine.call("GET", f"exec/{exec_id}/json", "show the command")
+            except NotFound:
+                return
+            if told["Running"] and told["Pid"]:
+                kill_in(told["ContainerID"], told["Pid"])
+                return
+            if exec_id not in self._begun or told["ExitCode"] is not None:
+                return
+            await self._clock.sleep(delay)
 
     async def _give_size(self, exec_id: str, size: tuple[int, int]) -> None:
         try:

@@ -9,6 +9,7 @@ from zun.drivers.runtime.fake.container import FakeContainer
 from zun.drivers.runtime.fake.engine import DEFAULT_NETWORK, EventQueue, FakeEngine
 from zun.drivers.runtime.fake.network import Endpoint
 from zun.drivers.runtime.types import (
+    Capability,
     ContainerRequest,
     Fingerprint,
     ImageInfo,
@@ -18,7 +19,7 @@ from zun.drivers.runtime.types import (
     Seen,
 )
 from zun.model import image_reference
-from zun.model.errors import Conflict, Invalid, NotFound, Unavailable
+from zun.model.errors import Conflict, Invalid, NotFound, Unavailable, Unsupported
 from zun.model.records import SeenState
 
 _SMALLEST_MEMORY_MIB = 6
@@ -84,6 +85,8 @@ class FakeContainers:
         if known is not None:
             return known.handle
         self._check_sandbox(request)
+        if request.healthcheck is not None and Capability.HEALTH not in engine.capabilities:
+            raise Unsupported("This engine runs no health checks; whoever asks it has to run them.")
         image = self._image(request.image)
         container = FakeContainer(
             handle=engine.new_id(),

@@ -39,6 +39,7 @@ class FakeExec:
     request: ExecRequest
     size: list[int] = field(default_factory=lambda: [80, 24])
     started: bool = False
+    process: Process | None = None
 
 
 @dataclass(slots=True)
@@ -274,7 +275,7 @@ class FakeEngine:
             session.push(Channel.STDOUT, f"{error.message}\r\n".encode())
             session.finish(programs.CANNOT_RUN_CODE)
             return
-        session.process = Process(steps, around, session.finish)
+        session.process = prepared.process = Process(steps, around, session.finish)
         session.process.run()
 
     def plug(self, endpoints: Iterable[Endpoint]) -> None:

@@ -62,6 +62,13 @@ class FakeStreams:
         await self._engine.faults.before("exec_resize")
         self._exec(exec_id).size[:] = [width, height]
 
+    async def exec_kill(self, exec_id: str) -> None:
+        """Its process ends."""
+        await self._engine.faults.before("exec_kill")
+        prepared = self._engine.execs.get(exec_id)
+        if prepared is not None and prepared.process is not None:
+            prepared.process.signal("SIGKILL")
+
     @asynccontextmanager
     async def attach(self, handle: str) -> AsyncIterator[ByteSession]:
         """Talk to its own process."""
