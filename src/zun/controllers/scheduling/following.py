@@ -7,6 +7,8 @@ from zun.controllers.scheduling.cluster import Cluster, Held, NodeFacts
 from zun.controllers.scheduling.tenants import Tenants, tenant_in
 from zun.store.view import Change, ContainerEntry, ImageEntry, NodeEntry, View
 
+_MOST_DIGITS = 5
+
 
 class Follower:
     """Carries what the view shows of nodes and places into a cluster."""
@@ -142,7 +144,15 @@ def facts_of(node: NodeEntry) -> NodeFacts | None:
         runtimes=frozenset(info.runtimes),
         capabilities=frozenset(info.capabilities),
         networks=tuple(info.networks),
+        publish_address=info.publish_address,
+        own_ports=_own_ports(info.stream_address),
         public_key=said.public_key,
         uuid=info.uuid,
         record_revision=said.record_revision,
     )
+
+
+def _own_ports(stream_address: str) -> frozenset[tuple[str, int]]:
+    """Whatever a node tells is taken for no more than it is."""
+    port = stream_address.rpartition(":")[2]
+    return frozenset({("tcp", int(port))}) if port.isdecimal() and len(port) <= _MOST_DIGITS else frozenset()
