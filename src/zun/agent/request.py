@@ -7,8 +7,8 @@ from zun.agent.memory import Memory
 from zun.drivers.runtime.types import ContainerRequest, FileMount, NetworkRequest, VolumeMount
 from zun.model.container import NetRequest
 from zun.model.errors import Invalid
-from zun.model.publishing import exposed
 from zun.model.project_space import project_space
+from zun.model.publishing import exposed
 from zun.model.records import Inbox
 
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}")

@@ -113,14 +113,20 @@ def _check_published(request: CapsuleRequest, spec: Part) -> None:
     for number, one in enumerate(request.init_containers):
         if one.spec.published_ports:
             where = f"{spec.at('initContainers')}[{number}].ports"
-            raise Invalid(f"'{where}' has a hostPort, and what runs before the others publishes no ports; leave it out.")
+            raise Invalid(
+                f"'{where}' has a hostPort, and what runs before the others publishes no ports; leave it out."
+            )
     published = [port for one in request.containers for port in one.spec.published_ports]
     if len(published) > MAX_PUBLISHED:
-        raise Invalid(f"'{spec.at('containers')}' have {len(published)} hostPorts; at most {MAX_PUBLISHED} are possible.")
+        raise Invalid(
+            f"'{spec.at('containers')}' have {len(published)} hostPorts; at most {MAX_PUBLISHED} are possible."
+        )
     try:
         each_host_port_once(published)
     except ValueError as error:
-        raise Invalid(f"'{spec.at('containers')}' publish a hostPort twice ({error}); each can lead to one port.") from error
+        raise Invalid(
+            f"'{spec.at('containers')}' publish a hostPort twice ({error}); each can lead to one port."
+        ) from error
 
 
 def _container(part: Part, policy: RestartPolicy, volumes: Volumes, bounds: Bounds) -> ChildRequest:

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from zun.base.timestamps import spaced
-from zun.model.container import ContainerSpec
 from zun.model import publishing
+from zun.model.container import ContainerSpec
 from zun.model.fields import Declared, declared
 from zun.model.records import Address, ContainerRecord, Observation, Place
 from zun.model.states import Status

@@ -188,9 +188,7 @@ async def test_a_port_of_a_capsule_leads_to_its_containers(harness: DockerHarnes
     port = PublishedPort(host_port=web.a_free_port(), port=80, host_address="127.0.0.1")
     pods = harness.runtime.pods
     assert pods is not None
-    request = SandboxRequest(
-        uuid=new_uuid(), generation=1, project_id="p", published=(port,), exposed_ports=["80/tcp"]
-    )
+    request = SandboxRequest(uuid=new_uuid(), generation=1, project_id="p", published=(port,), exposed_ports=["80/tcp"])
     sandbox = await pods.create_sandbox(request)
     await run(harness, web.SERVES, sandbox=sandbox, capsule=request.uuid)
     await served(harness, port.host_port)

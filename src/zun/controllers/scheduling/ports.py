@@ -21,7 +21,7 @@ class HostPorts:
 
     def grant(self, request: Request, node: NodeFacts, cluster: Cluster) -> list[PublishedPort] | None:
         """The ports of a node that it gets; None when one of them cannot be had. Nothing is counted yet."""
-        mine = {(port.protocol, port.host_port) for port in request.published}
+        mine: set[tuple[str, int]] = {(port.protocol, port.host_port) for port in request.published}
         address = host_address(node.publish_address)
         granted = []
         for port in request.published:

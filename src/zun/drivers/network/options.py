@@ -33,4 +33,6 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
         except ValueError as error:
             raise ValueError(f"publish_address {self.publish_address!r} is no IP address") from error
         if short != self.publish_address or "%" in short:
-            raise ValueError(f"publish_address {self.publish_address!r} is not in its short form, like {short.partition('%')[0]}")
+            raise ValueError(
+                f"publish_address {self.publish_address!r} is not in its short form, like {short.partition('%')[0]}"
+            )
