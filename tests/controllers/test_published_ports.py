@@ -19,7 +19,7 @@ from support.world import World, world_on
 from zun.base.clock import ManualClock
 from zun.model.attachments import PublishedPort
 from zun.model.moving import Leaving, LeavingKind, Resume
-from zun.model.networks import CNI
+from zun.model.networks import CNI, subnet_of
 from zun.model.records import ContainerRecord, Intent, NameClaim, NodeRecord, Place, SeenState, Verb
 from zun.store import codec, keys
 from zun.store.fencing import Fence
@@ -77,6 +77,31 @@ async def test_on_networks_of_the_service_the_first_interface_publishes(world: W
     assert told.published == []
     assert [one.published for one in told.attachments or ()] == [(web(),)]
     assert [one.published for one in place.attachments or ()] == [()], "it is written down once"
+
+
+@pytest.mark.parametrize(
+    ("gateways", "publish_address", "fits"),
+    [
+        (("10.1.0.1", "fd00:1::1"), "127.0.0.1", True),
+        (("", "fd00:1::1"), "127.0.0.1", False),
+        (("", "fd00:1::1"), "2001:db8::7", True),
+        (("", "fd00:1::1"), "0.0.0.0", True),
+        (("", ""), "0.0.0.0", False),
+    ],
+)
+async def test_a_port_is_published_only_where_it_can_lead_to_the_network(
+    world: World, fence: Fence, gateways: tuple[str, str], publish_address: str, *, fits: bool
+) -> None:
+    subnets = tuple(subnet_of(one.cidr, gateway) for one, gateway in zip(LAB.subnets, gateways, strict=True))
+    await world.put(keys.network("lab"), msgspec.structs.replace(LAB, subnets=subnets))
+    await a_node(world, "n1", capabilities=[CNI, *CAPABLE], networks=[], publish_address=publish_address)
+    wished = publishing(web(), nets=[on_network("lab")])
+    async with scheduling(world, fence):
+        await world.wish(wished)
+        place = await placed(world, wished.uuid)
+    assert bool(place.node) is fits
+    if place.failure is not None:
+        assert f"its ports cannot lead to the network ({publish_address}" in place.failure.detail
 
 
 async def test_a_port_of_each_node_is_had_once_and_then_it_is_said_to_be_taken(world: World, fence: Fence) -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A page served from a container, asked for on a port of this machine."""
 
-import socket
 import urllib.error
 import urllib.request
 
@@ -9,13 +8,6 @@ SERVES = ["sh", "-c", "echo hello > /tmp/index.html; exec httpd -f -p 80 -h /tmp
 """What a container runs that serves the page at port 80."""
 
 _SECONDS = 5.0
-
-
-def a_free_port() -> int:
-    """One of this machine's loopback at which nothing listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def page(port: int) -> bytes | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.ports import free_port
 from support import web
 from support.containerd_engine import Containerd
 from support.cri_runtime import CriGround, CriHarness, container_id, pid_of, spec_of
@@ -375,7 +376,7 @@ async def nothing_left(engine: Containerd) -> AsyncIterator[None]:
 
 async def test_a_published_port_leads_to_the_container_also_after_a_restart_and_leaves_no_rule(cri: CriHarness) -> None:
     assert Capability.PUBLISH in (await cri.runtime.containers.fingerprint()).capabilities
-    port = PublishedPort(host_port=web.a_free_port(), port=80, host_address="127.0.0.1")
+    port = PublishedPort(host_port=free_port(), port=80, host_address="127.0.0.1")
     handle = await run(cri, web.SERVES, published=(port,), exposed_ports=["80/tcp"])
 
     async def is_served() -> bool:
@@ -405,7 +406,7 @@ async def test_no_pod_reaches_the_machines_loopback_by_its_bridge(cri: CriHarnes
     """What ports published there need would open it."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         number = listening.getsockname()[1]
-        published = PublishedPort(host_port=web.a_free_port(), port=80, host_address="127.0.0.1")
+        published = PublishedPort(host_port=free_port(), port=80, host_address="127.0.0.1")
         handle = await run(cri, published=(published,), privileged=True)
         way = (
             "ip addr flush dev lo; echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet;"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.ports import free_port
 from support import docker_engine, web
 from support.docker_runtime import DockerGround, DockerHarness
 from support.registry import Registry
@@ -164,7 +165,7 @@ async def served(harness: DockerHarness, port: int) -> None:
 
 
 async def test_a_published_port_leads_to_the_container_while_it_runs(harness: DockerHarness) -> None:
-    port = PublishedPort(host_port=web.a_free_port(), port=80, host_address="127.0.0.1")
+    port = PublishedPort(host_port=free_port(), port=80, host_address="127.0.0.1")
     handle = await run(harness, web.SERVES, published=(port,), exposed_ports=["80/tcp"])
     await served(harness, port.host_port)
     assert (await harness.runtime.containers.inspect(handle)).ports == (80,)
@@ -185,7 +186,7 @@ async def test_a_port_at_which_something_listens_is_a_conflict(harness: DockerHa
 
 
 async def test_a_port_of_a_capsule_leads_to_its_containers(harness: DockerHarness) -> None:
-    port = PublishedPort(host_port=web.a_free_port(), port=80, host_address="127.0.0.1")
+    port = PublishedPort(host_port=free_port(), port=80, host_address="127.0.0.1")
     pods = harness.runtime.pods
     assert pods is not None
     request = SandboxRequest(uuid=new_uuid(), generation=1, project_id="p", published=(port,), exposed_ports=["80/tcp"])

@@ -17,7 +17,7 @@ from zun.controllers.scheduling.addresses import address_keys
 from zun.controllers.scheduling.cluster import Cluster, NodeState
 from zun.controllers.scheduling.explaining import Looked, Refusals, refusal, why
 from zun.controllers.scheduling.filters import FILTERS, Filter, IsolationFilter, isolating
-from zun.controllers.scheduling.filters.ports import PortsFilter
+from zun.controllers.scheduling.filters.ports import PortsFilter, WayInFilter
 from zun.controllers.scheduling.options import SchedulerOptions
 from zun.controllers.scheduling.pools import claims_of
 from zun.controllers.scheduling.ports import HostPorts, port_keys
@@ -71,7 +71,7 @@ class Planner:
         self._isolation = IsolationFilter(mode) if mode != "none" else None
         filters = FILTERS if self._isolation is None else isolating(self._isolation)
         self._ports = HostPorts(options.ports())
-        self._filters: Sequence[Filter] = (*filters, PortsFilter(self._ports))
+        self._filters: Sequence[Filter] = (*filters, WayInFilter(), PortsFilter(self._ports))
         self._weigher: Weigher = WEIGHERS[options.weigher]()
 
     def plan(self, cluster: Cluster, request: Request, start: int = 0) -> Placement | NoPlace:
