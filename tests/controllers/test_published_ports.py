@@ -145,6 +145,8 @@ async def test_who_names_no_port_gets_those_that_are_free_until_none_is_left(wor
     ("fields", "words"),
     [
         ({"capabilities": ["networks"]}, "its engine cannot do what is needed (publish)"),
+        ({"publish_address": ""}, "its engine cannot do what is needed (publish)"),
+        ({"publish_address": "somewhere"}, "its engine cannot do what is needed (publish)"),
         ({"stream_address": "192.0.2.7:8080"}, "a port is published there already (8080/tcp)"),
     ],
 )

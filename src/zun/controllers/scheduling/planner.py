@@ -90,7 +90,7 @@ class Planner:
         claim = request.claim(tuple(best.free_cpus[: request.dedicated]))
         attachments = cluster.networks.grant(request) if best.facts.cni else None
         addresses = address_keys(request, best.facts) if attachments is None else claims_of(attachments)
-        published = tuple(self._ports.grant(request, best.facts, cluster) or ())
+        published = tuple(self._ports.grant(request, best.facts, cluster) or ()) if request.published else ()
         words = why(best, claim, Looked(search.found, search.seen, len(ring)), search.refused)
         taken = (*addresses, *port_keys(best.name, published))
         return Placement(best.name, claim, taken, words, walked, attachments, published)
