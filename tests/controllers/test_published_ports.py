@@ -189,13 +189,19 @@ async def test_a_container_that_moves_has_the_same_port_on_the_next_node_and_the
         other = publishing(web(number), host="n2")
         await world.wish(other)
         assert (await placed(world, other.uuid)).node == "n2"
-        await a_node(world, "n3", publish_address="0.0.0.0")
         await leaves(world, wished.uuid, "n1")
+        await until(world, lambda: cannot_leave(world, wished.uuid))
+        await a_node(world, "n3", publish_address="0.0.0.0")
         await until(world, lambda: world.entry(wished.uuid).node == "n3")
     after = world.entry(wished.uuid).place()
     assert after is not None
     assert after.published == [web(number)]
     assert await claims(world) == {f"n3/tcp/{number}": wished.uuid, f"n2/tcp/{number}": other.uuid}
+
+
+def cannot_leave(world: World, uuid: str) -> bool:
+    place = world.entry(uuid).place()
+    return place is not None and place.failure is not None and "a port is published" in place.failure.detail
 
 
 async def test_without_a_node_it_holds_no_port_and_asks_for_the_same_again(world: World, fence: Fence) -> None:
