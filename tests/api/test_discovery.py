@@ -57,7 +57,7 @@ async def test_the_openapi_document_needs_no_token_and_names_every_route(api: Ap
     assert document["paths"]["/v1/containers/{ident}/stop"]["post"]["operationId"] == "container_stop"
     operations = [op["operationId"] for path in document["paths"].values() for op in path.values()]
     assert len(operations) == len(set(operations))
-    assert len(document["components"]["schemas"]["Container"]["properties"]) == 42
+    assert len(document["components"]["schemas"]["Container"]["properties"]) == 43
 
 
 async def test_cors_is_off_until_an_origin_is_named() -> None:
