@@ -13,8 +13,8 @@ from zun.model.container import ContainerSpec
 from zun.model.errors import Invalid
 from zun.model.fields import Bounds
 from zun.model.parts import RestartPolicy
-from zun.model.probes import Probes, probes_of, refuse_probes
 from zun.model.port_rules import MAX_PUBLISHED, each_host_port_once
+from zun.model.probes import Probes, probes_of, refuse_probes
 from zun.model.rules import NARROW_BOOLEAN, SCHEMA_VIOLATION, Rule, integer, one_of, text
 from zun.model.template_part import Part
 from zun.model.template_resources import Resources, resources_of
