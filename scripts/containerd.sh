@@ -11,6 +11,7 @@ readonly CONTAINERD_SOCKET=$CONTAINERD_STATE/containerd.sock
 readonly CONTAINERD_PID_FILE=$CONTAINERD_STATE/zun.pid
 readonly CONTAINERD_LOG=$CONTAINERD_ROOT/containerd.log
 readonly CONTAINERD_MASQUERADE=(POSTROUTING -s "$CONTAINERD_SUBNET" ! -d "$CONTAINERD_SUBNET" -m comment --comment "$CONTAINERD_BRIDGE" -j MASQUERADE)
+readonly CONTAINERD_LOOPBACK=(PREROUTING -i "$CONTAINERD_BRIDGE" -d 127.0.0.0/8 -m comment --comment "$CONTAINERD_BRIDGE" -j DROP)
 
 # containerd_pid: print the pid of our containerd; false when it does not run.
 containerd_pid() {

@@ -9,7 +9,7 @@ from support.network_machine import network_attachment
 from support.records import node_info
 from zun.agent.plugs import Plugs
 from zun.drivers.network.fake import FakeNetworks
-from zun.model.attachments import SandboxNetwork, sandbox_key
+from zun.model.attachments import PublishedPort, SandboxNetwork, sandbox_key
 from zun.model.errors import Unavailable
 from zun.model.networks import CNI
 from zun.model.records import Inbox, NodeInfo, SeenState, Verb
@@ -41,7 +41,50 @@ async def test_a_node_says_what_it_plugs_into(world: World) -> None:
 async def test_a_node_does_not_offer_what_it_would_not_plug_in() -> None:
     info = node_info(capabilities=["capsules", "exec"])
     assert "capsules" not in Plugs(FakeNetworks()).described(info).capabilities
-    assert Plugs(None).described(info) == info
+    assert Plugs(None).described(info) == msgspec.structs.replace(info, publish_address="127.0.0.1")
+
+
+async def test_a_node_offers_published_ports_where_it_has_an_address_for_them() -> None:
+    able, unable = node_info(capabilities=["publish"]), node_info(capabilities=[])
+    assert Plugs(None, "192.0.2.7").described(able).publish_address == "192.0.2.7"
+    assert "publish" in Plugs(FakeNetworks()).described(unable).capabilities, "whatever its engine can"
+    assert "publish" not in Plugs(None).described(unable).capabilities
+    assert "publish" not in Plugs(FakeNetworks(), "").described(able).capabilities
+
+
+async def test_the_engine_publishes_where_it_plugs_in_and_the_ports_are_shown(world: World) -> None:
+    await world.start()
+    wanted = inbox(C1, *run_intents(), exposed_ports=["53/udp"])
+    wanted.published = [PublishedPort(host_port=8080, port=80)]
+    await world.wish(wanted)
+    seen = await world.until(SeenState.RUNNING)
+    assert world.engine.published == {("tcp", 8080): seen.runtime_id}
+    assert seen.ports == [53, 80]
+    await world.ask(intent(3, Verb.STOP))
+    await world.until(SeenState.EXITED)
+    assert world.engine.published == {}
+    await world.ask(intent(4, Verb.REBUILD, run=True))
+    again = await world.until(SeenState.RUNNING, intent_done=4)
+    assert world.engine.published == {("tcp", 8080): again.runtime_id}
+
+
+async def test_a_port_that_something_else_has_is_an_error_that_says_so(world: World) -> None:
+    await world.start()
+    world.engine.published = {("tcp", 8080): "somebody"}
+    wanted = inbox(C1, *run_intents())
+    wanted.published = [PublishedPort(host_port=8080, port=80)]
+    await world.wish(wanted)
+    result = await world.done("req-run")
+    assert result.message is not None
+    assert "Port 8080/tcp of this node is in use" in result.message
+
+
+async def test_ports_that_zun_cni_publishes_are_none_of_the_engines_business(world: World) -> None:
+    await plugged_world(world)
+    published = msgspec.structs.replace(FIRST, published=(PublishedPort(host_port=8080, port=80),))
+    await world.wish(on(inbox(C1, *run_intents()), published))
+    await world.until(SeenState.RUNNING)
+    assert (world.only().request.published, world.only().request.exposed_ports) == ((), ["80/tcp"])
 
 
 async def test_the_interfaces_are_known_before_the_container_is_made_and_gone_after_it(world: World) -> None:

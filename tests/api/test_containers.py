@@ -36,6 +36,7 @@ KEYS = {
     "hostname",
     "ports",
     "addresses",
+    "published_ports",
     "restart_policy",
     "interactive",
     "tty",

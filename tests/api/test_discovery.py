@@ -52,12 +52,12 @@ async def test_the_openapi_document_needs_no_token_and_names_every_route(api: Ap
     assert document["openapi"].startswith("3.1")
     create = document["paths"]["/v1/containers"]["post"]
     body = create["requestBody"]["content"]["application/json"]["schema"]
-    assert len(body["properties"]) == 31  # the 30 of the contract and stdin_once
+    assert len(body["properties"]) == 32  # the 30 of the contract, stdin_once and published_ports
     assert body["required"] == ["image"]
     assert document["paths"]["/v1/containers/{ident}/stop"]["post"]["operationId"] == "container_stop"
     operations = [op["operationId"] for path in document["paths"].values() for op in path.values()]
     assert len(operations) == len(set(operations))
-    assert len(document["components"]["schemas"]["Container"]["properties"]) == 42
+    assert len(document["components"]["schemas"]["Container"]["properties"]) == 43
 
 
 async def test_cors_is_off_until_an_origin_is_named() -> None:

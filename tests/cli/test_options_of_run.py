@@ -37,7 +37,11 @@ def request_of(*arguments: str) -> dict[str, Any]:
         (["--restart", "on-failure:3"], {"restart_policy": {"Name": "on-failure", "MaximumRetryCount": "3"}}),
         (["-v", "data:/data"], {"mounts": [{"source": "data", "destination": "/data"}]}),
         (["--network", "net", "--ip", "10.0.0.9"], {"nets": [{"network": "net", "v4-fixed-ip": "10.0.0.9"}]}),
-        (["--expose", "80", "-p", "53/udp"], {"exposed_ports": {"80": {}, "53/udp": {}}}),
+        (["--expose", "80", "--expose-port", "53/udp"], {"exposed_ports": {"80": {}, "53/udp": {}}}),
+        (
+            ["-p", "8080:80", "--publish", "53/udp"],
+            {"published_ports": [{"port": 80, "host_port": 8080}, {"port": 53, "protocol": "udp"}]},
+        ),
         (
             ["--health-cmd", "curl -f localhost", "--health-interval", "1m", "--health-retries", "3"],
             {"healthcheck": {"cmd": "curl -f localhost", "interval": 60, "retries": 3}},
@@ -78,6 +82,7 @@ def test_a_local_file_travels_in_the_request(tmp_path: Path) -> None:
     [
         (["-v", "/host/dir:/data"], "--file"),
         (["-e", "A"], "KEY=VALUE"),
+        (["-p", "127.0.0.1:80:80"], "8080:80"),
         (["--ip", "10.0.0.9"], "--network"),
         (["--health-interval", "3s"], "--health-cmd"),
         (["--file", "/does/not/exist:/x"], "cannot be read"),

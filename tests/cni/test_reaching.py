@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who reaches whom: neighbours, the outside, published and exposed ports, and nobody else."""
 
+import json
 import socket
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -149,6 +150,17 @@ def test_a_port_published_on_loopback_is_not_reached_from_outside(shared: Machin
     with serving(one.namespace):
         assert reach(shared.host, "127.0.0.1", 8082) is not None
         assert reach(shared.outside, UPLINK, 8082, SOON) is None
+
+
+def test_a_port_at_which_a_program_of_the_machine_listens_is_not_taken_from_it(shared: Machine) -> None:
+    with serving(shared.host, port=8083):
+        refused = shared.sandbox(network_attachment(21, 1, published=(PublishedPort(8083, 80),))).ask("ADD")
+        assert refused.code != 0
+        assert "Port 8083/tcp of this node is in use: another program listens there" in json.dumps(refused.told)
+        assert reach(shared.outside, UPLINK, 8083) == OUTSIDE
+    one = shared.plugged(network_attachment(21, 1, published=(PublishedPort(8083, 80),)))
+    with serving(shared.host, port=8083):
+        one.add()  # what is published already stays so
 
 
 def test_datagrams_go_to_published_ports_and_back(shared: Machine) -> None:

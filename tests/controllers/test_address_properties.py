@@ -60,14 +60,14 @@ async def test_whoever_leads_and_whatever_is_created_and_removed_no_address_has_
             leader.cancel()
 
 
-async def another_leads(world: World, tasks: asyncio.TaskGroup) -> asyncio.Task[None]:
+async def another_leads(world: World, tasks: asyncio.TaskGroup, **options: object) -> asyncio.Task[None]:
     """Its loops at work; they end when they notice that somebody else leads."""
     revision = await world.write(Put(keys.leader("controller"), b"somebody"))
     fence = Fence(world.store, world.clock, unchanged(keys.leader("controller"), revision))
 
     async def loops() -> None:
         try:
-            async with scheduling(world, fence), reaping(world, fence):
+            async with scheduling(world, fence, **options), reaping(world, fence):
                 await asyncio.Event().wait()
         except* LeadershipLost:
             pass

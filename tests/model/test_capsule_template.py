@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from zun.model.attachments import PublishedPort
 from zun.model.capsule_template import CapsuleRequest, parse_template, template_value
 from zun.model.errors import Invalid, Unsupported, ZunError
 from zun.model.parts import Mount, RestartPolicy
@@ -40,6 +41,7 @@ def test_the_contracts_example_means_what_it_says() -> None:
     assert (request.restart_policy, request.availability_zone) == (RestartPolicy("on-failure"), "nova")
     assert (web.spec.command, web.spec.environment, web.spec.interactive) == (["sh", "-c", "x"], {"A": "1"}, True)
     assert (web.spec.cpu, web.spec.memory, web.spec.exposed_ports) == (0.5, 256, ["80/tcp", "53/udp"])
+    assert web.spec.published_ports == [PublishedPort(host_port=8080, port=80)]
     assert (web.spec.workdir, web.spec.image_pull_policy) == ("/srv", "never")
     assert [one.spec.image for one in request.init_containers] == ["busybox"]
 

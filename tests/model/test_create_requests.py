@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from zun.model.attachments import PublishedPort
 from zun.model.container import ContainerSpec, HealthCheck, Mount, NetRequest, RestartPolicy
 from zun.model.creation import CreateRequest, parse_create, parse_update
 from zun.model.errors import Invalid, ZunError
@@ -26,7 +27,7 @@ def refusal(version: tuple[int, int] = NEWEST, **members: Any) -> ZunError:
 
 
 def test_a_container_has_the_thirty_fields_of_the_contract_and_one_of_ours() -> None:
-    assert len(by_wire(ContainerSpec).keys() - {"stdin_once"}) == 30
+    assert len(by_wire(ContainerSpec).keys() - {"stdin_once", "published_ports"}) == 30
 
 
 GOOD: list[tuple[str, Any, Any]] = [
@@ -82,6 +83,12 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("healthcheck", {"cmd": "true", "interval": 5, "retries": 2, "timeout": 1}, HealthCheck("true", 5, 2, 1)),
     ("healthcheck", {"cmd": "true"}, HealthCheck("true")),
     ("exposed_ports", {"80": {}, "53/udp": {}, "80/tcp": {}}, ["80/tcp", "53/udp"]),
+    ("published_ports", [{"port": 80}], [PublishedPort(host_port=0, port=80)]),
+    ("published_ports", [{"port": "80", "host_port": None, "protocol": "tcp"}], [PublishedPort(host_port=0, port=80)]),
+    ("published_ports", [{"port": 53, "host_port": "5353", "protocol": "udp"}], [PublishedPort(5353, 53, "udp")]),
+    ("published_ports", [{"port": 80, "host_port": 9}, {"port": 80}], [PublishedPort(9, 80), PublishedPort(0, 80)]),
+    ("published_ports", [], []),
+    ("published_ports", None, []),
     ("registry", "my-registry", "my-registry"),
 ]
 
@@ -153,6 +160,18 @@ BAD: list[tuple[str, Any]] = [
     ("image_pull_policy", "sometimes"),
     ("security_groups", [""]),
     ("security_groups", "default"),
+    ("published_ports", {"80": 8080}),
+    ("published_ports", [80]),
+    ("published_ports", [{}]),
+    ("published_ports", [{"host_port": 8080}]),
+    ("published_ports", [{"port": 0}]),
+    ("published_ports", [{"port": 80, "host_port": 65536}]),
+    ("published_ports", [{"port": 80, "host_port": True}]),
+    ("published_ports", [{"port": 80, "protocol": "sctp"}]),
+    ("published_ports", [{"port": 80, "protocol": ["tcp"]}]),
+    ("published_ports", [{"port": 80, "host_address": "127.0.0.1"}]),
+    ("published_ports", [{"port": 80, "host_port": 8080}, {"port": 81, "host_port": 8080}]),
+    ("published_ports", [{"port": 80}] * 17),
     ("nets", [{"v4-fixed-ip": "10.0.0.1"}]),
     ("nets", [{"network": "a", "port": "b"}]),
     ("nets", [{"network": ""}]),

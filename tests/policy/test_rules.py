@@ -8,7 +8,7 @@ from zun.policy.rules import BASE_RULES, RULES, sample
 _CLASSIC_BASE = {"context_is_admin", "admin_api", "admin_or_owner", "deny_everybody"}
 
 
-_OURS = ("node:", "doctor:", "network:get_", "container:port_forward")
+_OURS = ("node:", "doctor:", "network:get_", "container:port_forward", "container:create:published_ports")
 """Rules for what goes beyond the Zun v1 API begin so."""
 
 

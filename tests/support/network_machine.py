@@ -67,6 +67,11 @@ class Namespace:
         """Run a program inside that must succeed."""
         return run(*self.command(*command), **options)
 
+    def told(self, *command: str) -> str:
+        """What a program says inside that may fail."""
+        done = subprocess.run(self.command(*command), capture_output=True, text=True, timeout=SECONDS, check=False)
+        return done.stdout
+
     def do(self, work: Callable[[], T]) -> T:
         """Do something inside, in a thread of the test's process."""
         descriptor = os.open(self.path, os.O_RDONLY)

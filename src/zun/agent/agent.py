@@ -63,7 +63,7 @@ LAST_WORDS_SECONDS = 5.0
 class Agent:
     """One node. Made from what wiring chose; `run` is its life; `live` serves the API's streams.
 
-    `networks` plugs its containers in; None: the engine does, into networks of its own.
+    `networks` plugs its containers in; None: the engine does, into networks of its own. Ports are published at `publish_address` ("": nowhere).
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Agent:
         *,
         runtime: Runtime,
         networks: Networks | None = None,
+        publish_address: str = "127.0.0.1",
         link: NodeLink,
         key: NodeKey,
         identity: NodeIdentity,
@@ -110,7 +111,7 @@ class Agent:
             tracer=tracer,
             touch=self._touch,
             guards=self._guards,
-            plugs=Plugs(networks),
+            plugs=Plugs(networks, publish_address),
             probing=self._probing,
             known_store=self._known_store,
         )

@@ -23,17 +23,23 @@ _NOT_PLUGGED = frozenset({"capsules"})
 
 
 class Plugs:
-    """Who plugs in, as far as containers are concerned. `networks` None: the engine does."""
+    """Who plugs in, as far as containers are concerned. `networks` None: the engine does. `publish_address`: where ports are published; "": nowhere."""
 
-    def __init__(self, networks: Networks | None) -> None:
+    def __init__(self, networks: Networks | None, publish_address: str = "127.0.0.1") -> None:
+        self._publish_address = publish_address
         self._networks = networks if networks is not None and not networks.by_engine else None
 
     def described(self, info: NodeInfo) -> NodeInfo:
-        """The node's account of itself, with what its containers are plugged into."""
-        if self._networks is None:
-            return info
-        capabilities = sorted({*info.capabilities, CNI, Capability.NETWORKS.value} - _NOT_PLUGGED)
-        return msgspec.structs.replace(info, capabilities=capabilities, networks=[])
+        """The node's account of itself, with what its containers are plugged into and where they are found."""
+        capabilities = set(info.capabilities)
+        if self._networks is not None:
+            capabilities = (capabilities | {CNI, Capability.NETWORKS.value, Capability.PUBLISH.value}) - _NOT_PLUGGED
+        if not self._publish_address:
+            capabilities -= {Capability.PUBLISH.value}
+        networks = info.networks if self._networks is None else []
+        return msgspec.structs.replace(
+            info, capabilities=sorted(capabilities), networks=networks, publish_address=self._publish_address
+        )
 
     async def prepare(self, wanted: Inbox) -> None:
         """Make known what a container is plugged into. Raises `Conflict` when its place and this node do not agree who plugs it in."""

@@ -8,6 +8,7 @@ from zun.drivers.runtime.types import ContainerRequest, FileMount, NetworkReques
 from zun.model.container import NetRequest
 from zun.model.errors import Invalid
 from zun.model.project_space import project_space
+from zun.model.publishing import exposed
 from zun.model.records import Inbox
 
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}")
@@ -47,7 +48,8 @@ def container_request(
         memory_mib=claim.memory_mib or None,
         disk_gib=claim.disk_gib,
         healthcheck=spec.healthcheck if checks_health else None,
-        exposed_ports=spec.exposed_ports,
+        exposed_ports=exposed_of(inbox),
+        published=tuple(inbox.published),
         networks=tuple(network_request(net) for net in networks_of(inbox, memory)) if inbox.attachments is None else (),
         unplugged=inbox.attachments is not None,
         addresses=tuple(address.addr for one in (inbox.attachments or ())[:1] for address in one.addresses),
@@ -60,6 +62,12 @@ def container_request(
             FileMount(file_paths[mount.file], mount.destination) for mount in spec.mounts if mount.file is not None
         ),
     )
+
+
+def exposed_of(inbox: Inbox) -> list[str]:
+    """The ports that it serves: those that it exposes, and those that lead to it from its node, whoever publishes them."""
+    published = [port for one in inbox.attachments or () for port in one.published]
+    return exposed(inbox.spec.exposed_ports, [*inbox.published, *published])
 
 
 def image_of(inbox: Inbox) -> str:

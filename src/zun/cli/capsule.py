@@ -16,6 +16,7 @@ from zun.cli.failures import NOT_FOUND, REFUSED, USAGE, Failure
 from zun.cli.invocation import Several, client_of, output_option
 from zun.cli.lifecycle import asking_options
 from zun.cli.logs import log_frames, since_seconds, write_frame
+from zun.cli.ports import on_one_line
 from zun.cli.terminal import is_terminal
 from zun.cli.words import age, mebibytes
 
@@ -107,7 +108,7 @@ def show(ctx: click.Context, name: str, output: str) -> None:
     if printing.show(found, output):
         return
     plain = {key: value for key, value in found.items() if key not in ("containers", "init_containers", "links")}
-    plain["addresses"] = _addresses(found)
+    plain["addresses"], plain["published_ports"] = _addresses(found), on_one_line(found)
     plain["memory"] = mebibytes(float(found["memory"])) if found.get("memory") not in (None, "0") else None
     printing.details(plain)
     click.echo()

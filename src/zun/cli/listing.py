@@ -10,6 +10,7 @@ from zun.cli import output as printing
 from zun.cli.client import Query
 from zun.cli.containers import SHORT_ID, find
 from zun.cli.invocation import Several, client_of, containers_argument, output_option
+from zun.cli.ports import on_one_line
 from zun.cli.words import age, instant, mebibytes
 from zun.model.status_detail import health_words
 
@@ -72,7 +73,9 @@ def _query(filters: tuple[str, ...], sort: str | None, *, all_projects: bool) ->
 
 def _columns(found: list[dict[str, Any]], *, all_projects: bool) -> tuple[list[str], list[list[object]]]:
     now = datetime.now(UTC)
-    headings = ["NAME", "ID", "IMAGE", "STATUS", "ADDRESSES", "CREATED"] + (["PROJECT"] if all_projects else [])
+    publishes = any(item.get("published_ports") for item in found)
+    headings = ["NAME", "ID", "IMAGE", "STATUS", "ADDRESSES", "CREATED"]
+    headings += (["PORTS"] if publishes else []) + (["PROJECT"] if all_projects else [])
     short = SHORT_ID if printing.on_terminal() else None
     rows: list[list[object]] = []
     for item in found:
@@ -80,6 +83,7 @@ def _columns(found: list[dict[str, Any]], *, all_projects: bool) -> tuple[list[s
             item["name"], item["uuid"][:short], item["image"], _status(item), _addresses(item),
             age(item["created_at"], now),
         ]  # fmt: skip
+        row += [on_one_line(item)] if publishes else []
         rows.append(row + ([item["project_id"]] if all_projects else []))
     return headings, rows
 
@@ -128,5 +132,7 @@ def _for_people(item: dict[str, Any]) -> dict[str, object]:
     shown["addresses"] = {
         name: " ".join(entry["addr"] for entry in entries) for name, entries in (item.get("addresses") or {}).items()
     }
-    first = ("name", "uuid", "status", "status_reason", "task_state", "image", "command", "host", "addresses")
+    shown["published_ports"] = on_one_line(item)
+    first = ("name", "uuid", "status", "status_reason", "task_state", "image", "command", "host", "addresses",
+             "published_ports")  # fmt: skip
     return {key: shown[key] for key in (*first, *shown) if key in shown}

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "attach": ("attach", "attach", "Connect the terminal to a container"),
     "port-forward": ("port_forward", "port_forward", "Reach ports of a container from this machine"),
     "cp": ("copy", "copy", "Copy files into and out of a container"),
+    "port": ("ports", "port", "Show where a container's ports are found"),
     "top": ("inspecting", "top", "Show a container's processes"),
     "stats": ("inspecting", "stats", "Show what containers use"),
     "events": ("events", "events", "Follow what happens to containers"),

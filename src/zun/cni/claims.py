@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What two sandboxes of one machine cannot both have. The control plane sees to most of it; the node does not rely on that. Pure."""
+"""What two sandboxes of one machine cannot both have, nor a sandbox and a program of the machine. The control plane sees to most of it; the
+node does not rely on that.
+"""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from zun.base.listening import is_listening
 from zun.cni.journal import Bound
-from zun.model.attachments import Attachment, Network, PublishedPort, overlapping
+from zun.model.attachments import Attachment, Network, PublishedPort, in_use, overlapping
 from zun.model.errors import Conflict
 
 
@@ -20,6 +23,17 @@ def refuse_conflicts(wanted: Bound, others: Iterable[Bound]) -> None:
     for index, mine in enumerate(own):
         for theirs in own[:index]:
             _refuse(mine, theirs, wanted.key)
+
+
+def refuse_listeners(fresh: Iterable[Attachment], held: Collection[PublishedPort] = ()) -> None:
+    """Raises `Conflict` when a program of the machine listens at a port that is to be published: nothing would reach it any more.
+
+    `held` are ports that are published already; what listens there since hears nothing anyway.
+    """
+    for one in fresh:
+        for port in one.published:
+            if port not in held and is_listening(port.protocol, port.host_port, port.host_address):
+                raise in_use(port)
 
 
 def _refuse(mine: Attachment, theirs: Attachment, owner: str) -> None:

@@ -138,6 +138,7 @@ class Sandboxes:
         if other is not None:
             raise Conflict(f"The engine's sandbox {wanted.container_id} is that of {other.key}; an id has one sandbox.")
         claims.refuse_conflicts(wanted, self._bound.values())
+        await self._workers.do(lambda _: claims.refuse_listeners(wanted.sandbox.attachments))
         self._remember(wanted)
         try:
             await self._plug(wanted, wanted.sandbox.attachments)
@@ -176,6 +177,8 @@ class Sandboxes:
                 self._remember(changed)
             return changed
         claims.refuse_conflicts(changed, self._bound.values())
+        held = {port for one in before.values() for port in one.published}
+        await self._workers.do(lambda _: claims.refuse_listeners(fresh, held))
         kept = [one for one in before.values() if one not in gone]
         self._remember(_with(bound, [*before.values(), *fresh]))
         try:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from zun.model.errors import Invalid
+from zun.model.errors import Conflict, Invalid
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _IFNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
@@ -98,6 +98,13 @@ class SandboxNetwork(msgspec.Struct, omit_defaults=True, frozen=True):
     key: str
     attachments: tuple[Attachment, ...] = ()
     dns: Dns = Dns()
+
+
+def in_use(port: PublishedPort) -> Conflict:
+    """The refusal of a port at which something else on the node listens."""
+    return Conflict(
+        f"Port {port.host_port}/{port.protocol} of this node is in use: another program listens there. Publish another port."
+    )
 
 
 def sandbox_key(uuid: str, generation: int) -> str:

@@ -7,11 +7,13 @@ import msgspec
 
 from zun.model import container_rules as rules
 from zun.model import template_text
+from zun.model.attachments import Protocol, PublishedPort
 from zun.model.children import MAX_CHILDREN
 from zun.model.container import ContainerSpec
 from zun.model.errors import Invalid
 from zun.model.fields import Bounds
 from zun.model.parts import RestartPolicy
+from zun.model.port_rules import MAX_PUBLISHED, each_host_port_once
 from zun.model.probes import Probes, probes_of, refuse_probes
 from zun.model.rules import NARROW_BOOLEAN, SCHEMA_VIOLATION, Rule, integer, one_of, text
 from zun.model.template_part import Part
@@ -25,6 +27,7 @@ _VERSION = one_of("beta", also={"Beta": "beta"})
 _POLICY = one_of("Always", "OnFailure", "Never")
 _POLICIES = {"Always": "always", "OnFailure": "on-failure", "Never": "no"}
 _PROTOCOL = one_of("tcp", "udp", also={"TCP": "tcp", "UDP": "udp"})
+_PROTOCOLS: dict[str, Protocol] = {"tcp": "tcp", "udp": "udp"}
 _PORT = integer(1, 65535)
 _GRACE = integer(0, 86400)
 
@@ -94,6 +97,7 @@ def parse_template(value: Any, bounds: Bounds) -> CapsuleRequest:
         raise Invalid(
             f"A capsule has at most {MAX_CHILDREN} containers, init containers included.", code=SCHEMA_VIOLATION
         )
+    _check_published(request, spec)
     volumes.finish()
     return request
 
@@ -104,12 +108,34 @@ def _init_container(part: Part, policy: RestartPolicy, volumes: Volumes, bounds:
     return _container(part, policy if policy.name == "no" else RestartPolicy("on-failure"), volumes, bounds)
 
 
+def _check_published(request: CapsuleRequest, spec: Part) -> None:
+    """What one container published is taken for the others, and one that ends before them publishes nothing."""
+    for number, one in enumerate(request.init_containers):
+        if one.spec.published_ports:
+            where = f"{spec.at('initContainers')}[{number}].ports"
+            raise Invalid(
+                f"'{where}' has a hostPort, and what runs before the others publishes no ports; leave it out."
+            )
+    published = [port for one in request.containers for port in one.spec.published_ports]
+    if len(published) > MAX_PUBLISHED:
+        raise Invalid(
+            f"'{spec.at('containers')}' have {len(published)} hostPorts; at most {MAX_PUBLISHED} are possible."
+        )
+    try:
+        each_host_port_once(published)
+    except ValueError as error:
+        raise Invalid(
+            f"'{spec.at('containers')}' publish a hostPort twice ({error}); each can lead to one port."
+        ) from error
+
+
 def _container(part: Part, policy: RestartPolicy, volumes: Volumes, bounds: Bounds) -> ChildRequest:
     image = part.need("image", rules.IMAGE)
     given_name = part.take("name", rules.NAME, "")
     command = part.take("command", rules.WORDS, [])
     arguments = part.take("args", rules.WORDS, [])
     resources = resources_of(part, bounds)
+    exposed, published = _ports(part)
     spec = ContainerSpec(
         image=image,
         command=[*command, *arguments] or None,
@@ -118,7 +144,8 @@ def _container(part: Part, policy: RestartPolicy, volumes: Volumes, bounds: Boun
         environment=part.take("env", rules.ENVIRONMENT_FROM_SCALARS, {}),
         workdir=part.take("workDir", rules.PATH) or None,
         image_pull_policy=part.take("imagePullPolicy", rules.PULL_POLICY),
-        exposed_ports=_ports(part),
+        exposed_ports=exposed,
+        published_ports=published,
         mounts=mounts_of(part, volumes),
         interactive=part.take("stdin", NARROW_BOOLEAN, False),
         tty=part.take("tty", NARROW_BOOLEAN, False),
@@ -140,12 +167,16 @@ def _privileged(part: Part) -> bool:
     return privileged
 
 
-def _ports(part: Part) -> list[str]:
-    ports = []
+def _ports(part: Part) -> tuple[list[str], list[PublishedPort]]:
+    """The ports that it serves, and those of them that are published on its node."""
+    exposed, published = [], []
     for port in part.parts("ports"):
         number = port.need("containerPort", _PORT)
         port.take("name", text(0, 255))
-        port.take("hostPort", _PORT)
-        ports.append(f"{number}/{port.take('protocol', _PROTOCOL, 'tcp')}")
+        host_port = port.take("hostPort", _PORT)
+        protocol = _PROTOCOLS[port.take("protocol", _PROTOCOL, "tcp")]
+        exposed.append(f"{number}/{protocol}")
+        if host_port is not None:
+            published.append(PublishedPort(host_port=host_port, port=number, protocol=protocol))
         port.finish()
-    return list(dict.fromkeys(ports))
+    return list(dict.fromkeys(exposed)), published

@@ -23,6 +23,7 @@ _SHARED = (
     "status",
     "status_reason",
     "addresses",
+    "published_ports",
     "memory",
     "cpu",
 )

@@ -12,8 +12,10 @@ import msgspec
 
 from zun.model import container_rules as rules
 from zun.model import option_texts as texts
+from zun.model.attachments import PublishedPort
 from zun.model.fields import Below, Earlier, Field, Option, Shown, Since
 from zun.model.parts import HealthCheck, Mount, NetRequest, RestartPolicy
+from zun.model.port_rules import PUBLISHED_PORTS
 from zun.model.rules import JSON_BOOLEAN, NARROW_BOOLEAN, one_of
 
 __all__ = ["ContainerSpec", "HealthCheck", "Mount", "NetRequest", "RestartPolicy"]
@@ -311,9 +313,18 @@ class ContainerSpec(msgspec.Struct, omit_defaults=True):
             rule=rules.EXPOSED_PORTS,
             since=Since((1, 24)),
             doc="Ports that it serves.",
-            option=Option(("--expose-port", "--expose", "-p"), "PORT[/PROTOCOL]", texts.exposed_ports, repeated=True),
+            option=Option(("--expose-port", "--expose"), "PORT[/PROTOCOL]", texts.exposed_ports, repeated=True),
         ),
     ] = []  # "80/tcp"
+    published_ports: Annotated[
+        list[PublishedPort],
+        Field(
+            rule=PUBLISHED_PORTS,
+            since=Since((1, 40), Below.UNKNOWN),
+            doc="Ports of its node that lead to its own; one is chosen where none is named.",
+            option=Option(("--publish", "-p"), "[HOSTPORT:]PORT[/PROTOCOL]", texts.published_ports, repeated=True),
+        ),
+    ] = []  # host_port 0: chosen with the node
     registry: Annotated[
         str | None,
         Field(

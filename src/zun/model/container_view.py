@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from zun.base.timestamps import spaced
+from zun.model import publishing
 from zun.model.container import ContainerSpec
 from zun.model.fields import Declared, declared
 from zun.model.records import Address, ContainerRecord, Observation, Place
@@ -111,6 +112,19 @@ _ADDRESSES_SCHEMA = {
     },
 }
 
+_PUBLISHED_SCHEMA = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "host_address": OPTIONAL_TEXT,
+            "host_port": _OPTIONAL_NUMBER,
+            "port": {"type": "integer"},
+            "protocol": {"type": "string", "enum": ["tcp", "udp"]},
+        },
+    },
+}
+
 _OTHERS = (
     ViewKey("uuid", lambda shot: shot.record.uuid, _TEXT),
     ViewKey("user_id", lambda shot: shot.record.user_id, _TEXT),
@@ -123,6 +137,7 @@ _OTHERS = (
     ViewKey("task_state", lambda shot: shot.derived.task_state, OPTIONAL_TEXT),
     ViewKey("ports", _seen("ports", absent=[]), {"type": "array", "items": {"type": "integer"}}),
     ViewKey("addresses", _addresses, _ADDRESSES_SCHEMA),
+    ViewKey("published_ports", lambda shot: publishing.shown(shot.record.spec, shot.place), _PUBLISHED_SCHEMA),
     ViewKey("registry_id", lambda shot: shot.record.registry_id, OPTIONAL_TEXT),
     ViewKey("host", _host, OPTIONAL_TEXT, "container:get_one:host"),
     ViewKey("created_at", lambda shot: spaced(shot.record.created_at), OPTIONAL_TEXT),

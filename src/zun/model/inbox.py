@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a node's inbox holds of a container, made from its wish and its place."""
 
+from zun.model.publishing import plugged
 from zun.model.records import NETWORK_VERBS, ContainerRecord, Inbox, Intent, Place, Verb
 
 
@@ -34,7 +35,8 @@ def inbox_of(record: ContainerRecord, place: Place) -> Inbox:
         placed_at=place.at,
         resume=place.resume,
         heal_delay_seconds=place.heal_delay_seconds,
-        attachments=place.attachments,
+        attachments=plugged(place),
+        published=place.published if place.attachments is None else [],
         refused={n: reason for n, reason in place.networks_refused.items() if any(one.n == n for one in intents)},
         kind=record.kind,
         children=record.children,

@@ -92,6 +92,25 @@ def exposed_ports(texts: list[str]) -> dict[str, dict[str, str]]:
     return {written: {} for written in texts}
 
 
+_PUBLISHED = re.compile(r"(?:([0-9]*):)?([0-9]+)(?:/([a-z]+))?")
+
+
+def published_ports(texts: list[str]) -> list[dict[str, Any]]:
+    """`[HOSTPORT:]PORT[/PROTOCOL]`, as Docker has it, without addresses: which one of its own a node publishes on, its operator says."""
+    found = []
+    for written in texts:
+        match = _PUBLISHED.fullmatch(written)
+        if not match:
+            raise ValueError(f"{written!r} is not of the form [HOSTPORT:]PORT[/PROTOCOL], such as 8080:80 or 53/udp.")
+        one: dict[str, Any] = {"port": int(match[2])}
+        if match[3]:
+            one["protocol"] = match[3]
+        if match[1]:
+            one["host_port"] = int(match[1])
+        found.append(one)
+    return found
+
+
 def nets(texts: list[str]) -> list[dict[str, str]]:
     """`NAME`, or `network=…|port=…[,v4-fixed-ip=…][,v6-fixed-ip=…]`."""
     known = ("network", "port", "v4-fixed-ip", "v6-fixed-ip")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from zun.model.attachments import Attachment
+from zun.model.attachments import Attachment, PublishedPort
 from zun.model.children import Child, RecordKind
 from zun.model.children import ImageSource as ImageSource  # noqa: PLC0414 - likewise
 from zun.model.container import ContainerSpec
@@ -132,6 +132,7 @@ class Place(msgspec.Struct, omit_defaults=True):
     be placed elsewhere (None: never); `guarded`: its first inbox entry made the node promise to stop it by itself before that.
     `attachments`: what it is plugged into by zun-cni; None: its engine plugs it in. `networks_done` is the last change of these that the leader
     decided, `networks_refused` tells why not, `detached` which claims are given back once the node has carried out that intent.
+    `published`: the ports of its node that lead to it; without a node, those that the next one has to have free.
     """
 
     uuid: str
@@ -141,11 +142,12 @@ class Place(msgspec.Struct, omit_defaults=True):
     claim: Claim = Claim()
     resize_done: int = 0
     resize_refused: dict[int, str] = {}
-    addresses: list[str] = []  # store keys of claimed addresses
+    addresses: list[str] = []  # store keys of what it alone has: addresses, ports of its node
     attachments: list[Attachment] | None = None
     networks_done: int = 0
     networks_refused: dict[int, str] = {}
     detached: dict[int, list[str]] = {}
+    published: list[PublishedPort] = []
     failure: PlaceFailure | None = None
     why: str = ""
     leaving: Leaving | None = None
@@ -270,7 +272,7 @@ class NodeInfo(msgspec.Struct, omit_defaults=True):
 
     `millicpus`, `memory_mib`, `disk_gib` are what containers may use in all (after reserve and over-commit). `stream_address` is where
     API servers reach its live things (host:port); "" in an installation of one process. `version` is the agent's, `state_free_mib` the room for
-    its state directory. `strays` are containers that it has and the store forgot when it was
+    its state directory, `publish_address` where the node publishes ports of containers ("": nowhere). `strays` are containers that it has and the store forgot when it was
     restored, some of them by uuid.
     """
 
@@ -301,6 +303,7 @@ class NodeInfo(msgspec.Struct, omit_defaults=True):
     shared_cpus: list[Number] = []
     disk_quota_supported: bool = False
     stream_address: str = ""
+    publish_address: str = ""
     certificate_expires_at: Instant | None = None
     version: str = ""
     state_free_mib: Number | None = None
@@ -328,7 +331,7 @@ class NodeRecord(msgspec.Struct, omit_defaults=True):
 
 class Inbox(msgspec.Struct, omit_defaults=True):
     """What a node is to make true of one container (`in/<node>/c/<uuid>`). `absent`: it is to be gone from there, whatever the intents say.
-    `attachments`: what zun-cni plugs it into; None: the engine does. `refused`: why the leader refused an intent, which fails with these words."""
+    `attachments`: what zun-cni plugs it into; None: the engine does, and publishes what is `published`. `refused`: why the leader refused an intent, which fails with these words."""
 
     uuid: str
     generation: int
@@ -343,6 +346,7 @@ class Inbox(msgspec.Struct, omit_defaults=True):
     resume: Resume | None = None
     heal_delay_seconds: float | None = None
     attachments: list[Attachment] | None = None
+    published: list[PublishedPort] = []
     refused: dict[int, str] = {}
     absent: bool = False
     kind: RecordKind = RecordKind.CONTAINER
@@ -381,7 +385,7 @@ class ImageObservation(msgspec.Struct, omit_defaults=True):
 
 
 class NameClaim(msgspec.Struct, frozen=True):
-    """Who holds a unique name or an address."""
+    """Who holds a unique name, an address or a port of a node."""
 
     uuid: str
     v: int = 1

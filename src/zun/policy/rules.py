@@ -55,6 +55,7 @@ RULES: tuple[Rule, ...] = (
     Rule("container:create", _M, "create containers"),
     Rule("container:create:runtime", _A, "choose a container's runtime"),
     Rule("container:create:privileged", _N, "create privileged containers"),
+    Rule("container:create:published_ports", _M, "publish ports of containers on their hosts"),
     Rule("container:create:requested_destination", _A, "choose the host of a container"),
     Rule("container:create:image_pull_policy", _A, "choose when an image is pulled"),
     Rule("container:delete", _M, "delete containers"),

@@ -21,6 +21,7 @@ from zun.services.creating import refuse_reserved
 from zun.services.image_sources import ImageSources
 from zun.services.naming import capsule_names, child_name
 from zun.services.options import ContainerOptions
+from zun.services.publishing import Publishable
 from zun.store import codec
 from zun.store.view import View
 
@@ -45,6 +46,7 @@ class Composing:
         self._clock = clock
         self._images = images
         self._options = options
+        self._publishable = Publishable(policy, options)
         self._sandboxes = sandboxes
 
     def prepare(self, ctx: RequestContext, request: CapsuleRequest) -> Accept:
@@ -52,6 +54,9 @@ class Composing:
         started, caller, uuid = self._clock.now(), ctx.caller, new_uuid()
         self._policy.authorize(caller, "capsule:create", project_id=caller.project_id)
         refuse_reserved(request.labels)
+        for number, one in enumerate(request.containers):
+            where = f"The ports of 'template.spec.containers[{number}]'"
+            self._publishable.check(caller, one.spec.published_ports, where)
         asked = [*request.init_containers, *request.containers]
         inits = len(request.init_containers)
         children = [
@@ -130,4 +135,5 @@ class Composing:
             availability_zone=request.availability_zone,
             nets=[NetRequest(self._options.default_network)] if self._options.default_network else [],
             exposed_ports=list(ports),
+            published_ports=[port for child in children for port in child.spec.published_ports],
         )

@@ -22,6 +22,7 @@ from zun.services.image_sources import ImageSources
 from zun.services.naming import claimed_names, random_name
 from zun.services.nodes import find_node
 from zun.services.options import ContainerOptions
+from zun.services.publishing import Publishable
 from zun.store import codec
 from zun.store.view import View
 
@@ -49,6 +50,7 @@ class Creating:
         self._clock = clock
         self._master_key = master_key
         self._options = options
+        self._publishable = Publishable(policy, options)
         self._sandboxes = sandboxes
         self._images = ImageSources(view, master_key)
         self._rng = rng or random.Random()  # noqa: S311 - names need not be unguessable
@@ -60,6 +62,7 @@ class Creating:
         started = self._clock.now()
         caller = ctx.caller
         self._authorize(caller, spec, given)
+        self._publishable.check(caller, spec.published_ports, "'published_ports'")
         spec = self._completed(caller, spec, given)
         _check_plain(spec, files)
         requirements.check(spec, self._view)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from zun.model.port_ranges import PortRanges, parse_ports
 from zun.model.records import Limits
 
 Meta = msgspec.Meta
@@ -33,6 +34,19 @@ class ContainerOptions(msgspec.Struct, frozen=True, kw_only=True):
     default_network: Annotated[
         str, Meta(description="network of containers that name none; empty: the engine's own default network")
     ] = ""
+    published_ports: Annotated[
+        str,
+        Meta(
+            description="ports of their hosts that containers may publish, like 1024-2000,8080; empty: none. Programs of the hosts use others "
+            "when they connect somewhere (net.ipv4.ip_local_port_range)"
+        ),
+    ] = "1024-32767"
+    reserved_ports: Annotated[
+        str,
+        Meta(
+            description="of these, the ones that no container gets, because the hosts serve something there: those of etcd, the API and the gate, and what else you run"
+        ),
+    ] = "2379-2380,9517-9519"
     history_retention_seconds: Annotated[
         int, Meta(description="how long the action history of a deleted container is kept, in seconds", ge=0)
     ] = 86_400
@@ -45,7 +59,9 @@ class ContainerOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = 30.0
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` when a default, or a minimum, lies beyond its bounds."""
+        """Raises `ValueError` when a default, or a minimum, lies beyond its bounds, and for ports that are none."""
+        self.open_ports()
+        self.closed_ports()
         for what in ("cpu", "memory", "disk"):
             least, most, usual = (getattr(self, f"{word}_{what}") for word in ("minimum", "maximum", "default"))
             if least > most:
@@ -54,6 +70,14 @@ class ContainerOptions(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(
                     f"default_{what} ({usual:g}) is not between minimum_{what} ({least:g}) and maximum_{what} ({most:g})"
                 )
+
+    def open_ports(self) -> PortRanges:
+        """`published_ports`, read."""
+        return parse_ports(self.published_ports, "published_ports")
+
+    def closed_ports(self) -> PortRanges:
+        """`reserved_ports`, read."""
+        return parse_ports(self.reserved_ports, "reserved_ports")
 
 
 class QuotaOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ _CAPABILITIES: dict[Capability, str] = {
     Capability.DISK_QUOTA: "a limit of disk space ('disk')",
     Capability.CAPSULES: "capsules",
     Capability.SANDBOXED_CAPSULES: "capsules in a sandboxed runtime, which those of your project must be in",
+    Capability.PUBLISH: "published ports ('published_ports')",
 }
 
 
@@ -131,6 +132,7 @@ def _needed(spec: ContainerSpec) -> set[Capability]:
         Capability.HEALTH: spec.healthcheck is not None,
         Capability.NETWORKS: bool(spec.nets),
         Capability.DISK_QUOTA: spec.disk > 0,
+        Capability.PUBLISH: bool(spec.published_ports),
     }
     return {capability for capability, needed in wanted.items() if needed}
 

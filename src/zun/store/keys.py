@@ -17,6 +17,7 @@ LIMITS = VIEW + "limit/"  # writer: services
 ACTIONS = VIEW + "a/"  # writer: services; the leader completes it when the container is gone
 NAMES = VIEW + "name/"  # writer: services (claim), the leader (release)
 ADDRESSES = VIEW + "ip/"  # writer: the leader
+HOST_PORTS = VIEW + "port/"  # writer: the leader
 NETWORKS = VIEW + "net/"  # writer: services
 NETWORKS_TURN = (
     VIEW + "net-turn"
@@ -132,6 +133,11 @@ def address(network: str, addr: str) -> str:
 def addresses_of(network: str) -> str:
     """Prefix of all claims on addresses of a network."""
     return f"{ADDRESSES}{network}/"
+
+
+def host_port(node_name: str, protocol: str, port: int) -> str:
+    """The claim on a port of a node."""
+    return f"{HOST_PORTS}{node_name}/{protocol}/{port}"
 
 
 def network(name: str) -> str:

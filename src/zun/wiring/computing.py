@@ -68,6 +68,7 @@ async def build_node(
     agent = Agent(
         runtime=engine,
         networks=networks,
+        publish_address=settings.network.publish_address,
         link=StoreNodeLink(store, name, clock, boot_id=boot_id()),
         key=key,
         identity=identity,

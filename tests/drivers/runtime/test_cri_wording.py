@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests in the words of the CRI, and what an engine shows in ours: pure, without an engine."""
 
+import json
 from pathlib import Path
 
 import grpc
 import grpc.aio
+import msgspec
 import pytest
 
 from zun.drivers.runtime.cri import cri_pb2 as cri
@@ -18,6 +20,7 @@ from zun.drivers.runtime.cri.options import CriOptions, Swap
 from zun.drivers.runtime.cri.places import Record
 from zun.drivers.runtime.cri.resolving import name_servers
 from zun.drivers.runtime.types import Capability, ContainerRequest, NetworkRequest, SandboxRequest
+from zun.model.attachments import PublishedPort
 from zun.model.container import HealthCheck
 from zun.model.errors import Conflict, Denied, Internal, Invalid, NotFound, Timeout, Unavailable, Unsupported, ZunError
 from zun.model.records import SeenState
@@ -189,12 +192,40 @@ def test_the_one_network_is_the_engines_own() -> None:
     assert CriNetworks().choose(()) == ""
 
 
+def test_ports_are_published_where_a_plugin_of_the_network_sees_to_them() -> None:
+    version, networks = cri.VersionResponse(runtime_name="containerd"), CriNetworks()
+    networks.learn(STATUS)
+    assert not networks.maps_ports
+    assert Capability.PUBLISH not in fingerprint(version, STATUS, (), maps_ports=False).capabilities
+    plugin = {"Source": json.dumps({"type": "portmap", "capabilities": {"portMappings": True}})}
+    told = json.loads(CNI)
+    told["Networks"][1]["Config"]["Plugins"].append(plugin)
+    networks.learn(cri.StatusResponse(info={"cniconfig": json.dumps(told)}))
+    assert networks.maps_ports
+    assert Capability.PUBLISH in fingerprint(version, STATUS, (), maps_ports=True).capabilities
+
+
+def test_published_ports_are_said_of_sandboxes_of_containers_and_capsules() -> None:
+    published = (PublishedPort(8080, 80, "tcp", "127.0.0.1"), PublishedPort(5353, 53, "udp"))
+    alone = request.sandbox(
+        msgspec.structs.replace(WISHED, published=published),
+        owner="me", attempt=0, log_directory=Path("/logs"), dns=[], group="",
+    )  # fmt: skip
+    capsule = SandboxRequest(uuid="u", generation=1, project_id="p", published=published)
+    shared = request.pod(capsule, owner="me", network="blue", dns=[], group="")
+    for told in (alone, shared):
+        assert [(one.protocol, one.container_port, one.host_port, one.host_ip) for one in told.port_mappings] == [
+            (cri.TCP, 80, 8080, "127.0.0.1"),
+            (cri.UDP, 53, 5353, ""),
+        ]
+
+
 def test_handlers_come_from_the_engines_configuration() -> None:
     version = cri.VersionResponse(runtime_name="containerd", runtime_version="1.6.20")
-    told = fingerprint(version, STATUS, ())
+    told = fingerprint(version, STATUS, (), maps_ports=True)
     assert (told.runtimes, told.default_runtime) == (["kata", "runc"], "runc")
     assert not told.capabilities & {Capability.PAUSE, Capability.COMMIT, Capability.HEALTH, Capability.NETWORKS}
-    assert fingerprint(version, cri.StatusResponse(), ()).runtimes == []
+    assert fingerprint(version, cri.StatusResponse(), (), maps_ports=True).runtimes == []
 
 
 def test_name_servers_on_loopback_are_not_for_containers(tmp_path: Path) -> None:

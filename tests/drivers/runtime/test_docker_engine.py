@@ -3,17 +3,20 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from support import docker_engine
+from lab.ports import free_port
+from support import docker_engine, web
 from support.docker_runtime import DockerGround, DockerHarness
 from support.registry import Registry
 from zun.base.ids import new_uuid
-from zun.drivers.runtime.contract_harness import STUBBORN, ended, execute, log_of, output_of, run, said
-from zun.drivers.runtime.types import Channel, ExecRequest, LogQuery, RuntimeEventKind
+from zun.drivers.runtime.contract_harness import STUBBORN, ended, execute, log_of, make, output_of, run, said
+from zun.drivers.runtime.types import Channel, ExecRequest, LogQuery, RuntimeEventKind, SandboxRequest
+from zun.model.attachments import PublishedPort
 from zun.model.errors import Conflict
 
 pytestmark = pytest.mark.docker
@@ -150,3 +153,43 @@ async def test_many_followers_leave_the_engine_reachable(harness: DockerHarness)
             group.create_task(follow())
         assert (await log_of(harness, handle))[Channel.STDOUT] == b"ready\n"
         release.set()
+
+
+async def served(harness: DockerHarness, port: int) -> None:
+    """Wait until the page is there."""
+
+    async def is_so() -> bool:
+        return await asyncio.to_thread(web.page, port) == b"hello\n"
+
+    await harness.until(is_so)
+
+
+async def test_a_published_port_leads_to_the_container_while_it_runs(harness: DockerHarness) -> None:
+    port = PublishedPort(host_port=free_port(), port=80, host_address="127.0.0.1")
+    handle = await run(harness, web.SERVES, published=(port,), exposed_ports=["80/tcp"])
+    await served(harness, port.host_port)
+    assert (await harness.runtime.containers.inspect(handle)).ports == (80,)
+    await harness.runtime.containers.stop(handle, 0)
+    assert await asyncio.to_thread(web.page, port.host_port) is None
+    await harness.runtime.containers.start(handle)
+    await served(harness, port.host_port)
+
+
+async def test_a_port_at_which_something_listens_is_a_conflict(harness: DockerHarness) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = PublishedPort(host_port=listening.getsockname()[1], port=80, host_address="127.0.0.1")
+        handle = await make(harness, web.SERVES, published=(port,), exposed_ports=["80/tcp"])
+        with pytest.raises(Conflict, match="publish another port"):
+            await harness.runtime.containers.start(handle)
+    await harness.runtime.containers.start(handle)
+    await served(harness, port.host_port)
+
+
+async def test_a_port_of_a_capsule_leads_to_its_containers(harness: DockerHarness) -> None:
+    port = PublishedPort(host_port=free_port(), port=80, host_address="127.0.0.1")
+    pods = harness.runtime.pods
+    assert pods is not None
+    request = SandboxRequest(uuid=new_uuid(), generation=1, project_id="p", published=(port,), exposed_ports=["80/tcp"])
+    sandbox = await pods.create_sandbox(request)
+    await run(harness, web.SERVES, sandbox=sandbox, capsule=request.uuid)
+    await served(harness, port.host_port)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from support import docker_engine
-from support.network_machine import Machine, machine, network_attachment
+from support import docker_engine, web
+from support.network_machine import UPLINK, Machine, machine, network_attachment
 from zun.base.clock import SystemClock
 from zun.base.ids import new_uuid
 from zun.drivers.network.cni.client import DaemonClient
@@ -20,7 +20,7 @@ from zun.drivers.network.cni.networks import CniNetworks
 from zun.drivers.runtime.docker.options import DockerOptions
 from zun.drivers.runtime.docker.runtime import DockerRuntime
 from zun.drivers.runtime.types import Channel, ContainerRequest, ExecRequest, LogQuery
-from zun.model.attachments import SandboxNetwork, sandbox_key
+from zun.model.attachments import PublishedPort, SandboxNetwork, sandbox_key
 from zun.model.errors import NotFound
 from zun.model.records import SeenState
 
@@ -51,12 +51,20 @@ class Site:
         self.owner = owner
         self.containers = runtime.containers
 
-    async def make(self, *command: str, prepared: bool = True, generation: int = 1, **fields: object) -> str:
+    async def make(
+        self,
+        *command: str,
+        prepared: bool = True,
+        generation: int = 1,
+        published: tuple[PublishedPort, ...] = (),
+        **fields: object,
+    ) -> str:
         """A container with an address of each version."""
         uuid = new_uuid()
         if prepared:
             key = sandbox_key(uuid, generation)
-            await self.networks.prepare(SandboxNetwork(key, (network_attachment(7, 1),)))
+            attachment = network_attachment(7, 1, published=published)
+            await self.networks.prepare(SandboxNetwork(key, (attachment,)))
         request = ContainerRequest(
             uuid=uuid,
             generation=generation,
@@ -124,6 +132,21 @@ async def test_its_name_stands_for_its_address_and_its_ports_are_shown(site: Sit
     assert said.splitlines()[0] == "web"
     assert "10.7.0.2\tweb" in said
     assert (await site.containers.inspect(handle)).ports == (53, 80)
+
+
+async def test_a_published_port_leads_to_it_also_after_a_restart(site: Site) -> None:
+    handle = await site.make(*web.SERVES, published=(PublishedPort(host_port=8080, port=80),))
+
+    async def served() -> None:
+        asked = ["busybox", "wget", "-qO-", f"http://{UPLINK}:8080/index.html"]
+        async with asyncio.timeout(60):
+            while await asyncio.to_thread(site.machine.outside.told, *asked) != "hello\n":  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.05)
+
+    for _ in range(2):
+        await site.containers.start(handle)
+        await served()
+        await site.containers.stop(handle, 0)
 
 
 async def test_a_restart_finds_the_network_as_it_was(site: Site) -> None:

@@ -22,6 +22,7 @@ from zun.drivers.runtime.types import (
     SandboxRequest,
     VolumeMount,
 )
+from zun.model.attachments import PublishedPort
 from zun.model.container import HealthCheck
 from zun.model.errors import Conflict, Denied, Internal, Invalid, NotFound, Unavailable, Unsupported, ZunError
 
@@ -35,6 +36,32 @@ def test_image_defaults_are_left_to_the_image() -> None:
     assert not {"Cmd", "Entrypoint", "WorkingDir", "Hostname", "Healthcheck", "ExposedPorts"} & set(body())
     told = body(command=[], entrypoint=["x"], workdir="/w", hostname="h")
     assert (told["Cmd"], told["Entrypoint"], told["WorkingDir"], told["Hostname"]) == ([], ["x"], "/w", "h")
+
+
+def test_published_ports_are_bound_and_exposed_where_the_engine_plugs_in() -> None:
+    web = PublishedPort(host_port=8080, port=80, host_address="127.0.0.1")
+    dns = PublishedPort(host_port=5353, port=53, protocol="udp")
+    bindings = {
+        "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}],
+        "53/udp": [{"HostIp": "", "HostPort": "5353"}],
+    }
+    assert body(published=(web, dns))["HostConfig"]["PortBindings"] == bindings
+    capsule = SandboxRequest(uuid="u", generation=1, project_id="p", published=(web, dns))
+    assert request.sandbox_body(capsule, owner="me", options=DockerOptions())["HostConfig"]["PortBindings"] == bindings
+    assert "PortBindings" not in body()["HostConfig"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "driver failed programming external connectivity on endpoint zun-1: Bind for 127.0.0.1:8080 failed: port is already allocated",
+        "Error starting userland proxy: listen tcp4 0.0.0.0:8080: bind: address already in use",
+    ],
+)
+def test_a_port_that_somebody_else_has_is_a_conflict_that_says_so(told: str) -> None:
+    error = from_engine(500, told, "start the container")
+    assert isinstance(error, Conflict)
+    assert error.message.endswith("publish another port.")
 
 
 def test_docker_never_restarts_anything_by_itself() -> None:

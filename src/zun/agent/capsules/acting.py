@@ -12,7 +12,7 @@ from zun.agent.observing import plan_restart
 from zun.agent.operations.job import Job, Steps
 from zun.agent.operations.making import make
 from zun.agent.operations.start import run_object
-from zun.agent.request import network_request, networks_of
+from zun.agent.request import exposed_of, network_request, networks_of
 from zun.agent.tools import Tools
 from zun.drivers.runtime.types import ContainerRequest, SandboxRequest
 from zun.model.capsule import child_claim, child_shares
@@ -68,6 +68,7 @@ class ChildJob(Job):
             exposed_ports=[],
             hostname=None,
             cpu_shares=child_shares(self.child),
+            published=(),
         )
 
     async def look(self, why: str = "") -> None:
@@ -92,7 +93,8 @@ async def make_sandbox(tools: Tools, wanted: Inbox, memory: Memory, steps: Steps
         hostname=wanted.spec.name[:_LONGEST_HOSTNAME] or None,
         runtime=wanted.spec.runtime,
         privileged=any(child.spec.privileged for child in wanted.children),
-        exposed_ports=wanted.spec.exposed_ports,
+        exposed_ports=exposed_of(wanted),
+        published=tuple(wanted.published),
         networks=tuple(network_request(net) for net in networks_of(wanted, memory)),
     )
     try:

@@ -13,7 +13,8 @@ from zun.model.records import Claim, NetworkInfo
 
 class NodeFacts(msgspec.Struct, frozen=True):
     """What a node is, as far as placing cares. `up`: it reports, though its agent may be `restarting`; `cpus`: the cores of the machine, more than which no
-    container can have however much is promised (0: not known); `record_revision`: that of what operators say of it."""
+    container can have however much is promised (0: not known); `publish_address`: where it publishes ports, `own_ports`: those it needs itself, by protocol;
+    `record_revision`: that of what operators say of it."""
 
     name: str
     up: bool = True
@@ -32,6 +33,8 @@ class NodeFacts(msgspec.Struct, frozen=True):
     runtimes: frozenset[str] = frozenset()
     capabilities: frozenset[str] = frozenset()
     networks: tuple[NetworkInfo, ...] = ()
+    publish_address: str = ""
+    own_ports: frozenset[tuple[str, int]] = frozenset()
     public_key: str = ""
     uuid: str = ""
     record_revision: int = 0

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeps the planner's snapshot in step with the view, change by change."""
 
+import ipaddress
 import random
 
 from zun.controllers.scheduling.cluster import Cluster, Held, NodeFacts
 from zun.controllers.scheduling.tenants import Tenants, tenant_in
+from zun.drivers.runtime.types import Capability
 from zun.store.view import Change, ContainerEntry, ImageEntry, NodeEntry, View
+
+_MOST_DIGITS = 5
 
 
 class Follower:
@@ -124,6 +128,8 @@ def facts_of(node: NodeEntry) -> NodeFacts | None:
     )
     if info is None:
         return said
+    address = _address(info.publish_address)
+    capabilities = frozenset(info.capabilities)
     return NodeFacts(
         name=said.name,
         up=node.alive,
@@ -140,9 +146,25 @@ def facts_of(node: NodeEntry) -> NodeFacts | None:
         dedicated=frozenset(info.dedicated_cpus),
         labels=info.labels,
         runtimes=frozenset(info.runtimes),
-        capabilities=frozenset(info.capabilities),
+        capabilities=capabilities if address else capabilities - {Capability.PUBLISH.value},
         networks=tuple(info.networks),
+        publish_address=address,
+        own_ports=_own_ports(info.stream_address),
         public_key=said.public_key,
         uuid=info.uuid,
         record_revision=said.record_revision,
     )
+
+
+def _address(told: str) -> str:
+    """What people are shown as the place of published ports is an address, whatever a node says; else it publishes nothing."""
+    try:
+        return str(ipaddress.ip_address(told))
+    except ValueError:
+        return ""
+
+
+def _own_ports(stream_address: str) -> frozenset[tuple[str, int]]:
+    """Whatever a node tells is taken for no more than it is."""
+    port = stream_address.rpartition(":")[2]
+    return frozenset({("tcp", int(port))}) if port.isdecimal() and len(port) <= _MOST_DIGITS else frozenset()

@@ -17,6 +17,7 @@ from zun.controllers.scheduling.decisions import Decision, News
 from zun.controllers.scheduling.history import Past, move_line
 from zun.controllers.scheduling.placing import Placer, Terms, Undecided, kept_claims
 from zun.controllers.scheduling.planner import NoPlace, Placement
+from zun.controllers.scheduling.ports import port_keys
 from zun.controllers.scheduling.requests import request_of
 from zun.controllers.scheduling.tenants import tenant_in
 from zun.model.inbox import removal_order
@@ -109,7 +110,11 @@ class Mover:
         if isinstance(found, NoPlace):
             return self._stay_if_news(undecided, place, found)
         kept = Held(
-            node=found.node, claim=found.claim, addresses=(), revision=PENDING, tenant=tenant_in(undecided.wish_raw)
+            node=found.node,
+            claim=found.claim,
+            addresses=tuple(port_keys(found.node, found.published)),
+            revision=PENDING,
+            tenant=tenant_in(undecided.wish_raw),
         )
         cluster.hold(reservation(place.uuid), kept)
         told = msgspec.structs.replace(place, leaving=msgspec.structs.replace(leaving, order=resume), failure=None)
@@ -184,6 +189,7 @@ class Mover:
             attachments=place.attachments,
             networks_done=place.networks_done,
             networks_refused=place.networks_refused,
+            published=place.published,
         )
         given_back = set(place.addresses) - set(told.addresses)
         ops: Sequence[Op] = (

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from zun.model.port_ranges import PortRanges, parse_ports
+
 
 class SchedulerOptions(msgspec.Struct, frozen=True):
     """How containers are placed on nodes."""
@@ -41,3 +43,18 @@ class SchedulerOptions(msgspec.Struct, frozen=True):
             le=3600,
         ),
     ] = 5.0
+    chosen_ports: Annotated[
+        str,
+        msgspec.Meta(
+            description="Ports of nodes from which one is chosen for a container that publishes a port and names none of the node, "
+            "like 20000-29999. Keep out of net.ipv4.ip_local_port_range of the nodes."
+        ),
+    ] = "20000-29999"
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for ports that are none."""
+        self.ports()
+
+    def ports(self) -> PortRanges:
+        """`chosen_ports`, read."""
+        return parse_ports(self.chosen_ports, "chosen_ports")

@@ -168,6 +168,7 @@ class Placer:
             attachments=before.attachments if before is not None else None,
             networks_done=before.networks_done if before is not None else 0,
             networks_refused=before.networks_refused if before is not None else {},
+            published=before.published if before is not None else [],
         )
         put = Put(keys.place(record.uuid), codec.encode(place, over=undecided.raw))
         return Decision(
@@ -197,6 +198,7 @@ class Placer:
             attachments=plan.attachments,
             networks_done=before.networks_done if before is not None else 0,
             networks_refused=before.networks_refused if before is not None else {},
+            published=list(plan.published),
             why=plan.why,
             resume=resume,
             heal_delay_seconds=self._heal_delay,
@@ -211,7 +213,7 @@ def networks_unchanged(attachments: Iterable[Attachment], cluster: Cluster) -> l
 
 
 def kept_claims(before: Place | None) -> list[str]:
-    """What a container without a node keeps of its addresses: those on networks of the control plane."""
+    """What a container without a node keeps of what it alone has: its addresses on networks of the control plane, but no node's ports."""
     return claims_of(before.attachments or []) if before is not None else []
 
 

@@ -17,11 +17,13 @@ from zun.controllers.scheduling.addresses import address_keys
 from zun.controllers.scheduling.cluster import Cluster, NodeState
 from zun.controllers.scheduling.explaining import Looked, Refusals, refusal, why
 from zun.controllers.scheduling.filters import FILTERS, Filter, IsolationFilter, isolating
+from zun.controllers.scheduling.filters.ports import PortsFilter, WayInFilter
 from zun.controllers.scheduling.options import SchedulerOptions
 from zun.controllers.scheduling.pools import claims_of
+from zun.controllers.scheduling.ports import HostPorts, port_keys
 from zun.controllers.scheduling.requests import Request
 from zun.controllers.scheduling.weighers import WEIGHERS, Weigher
-from zun.model.attachments import Attachment
+from zun.model.attachments import Attachment, PublishedPort
 from zun.model.records import Claim
 
 _RESTARTING = 10.0
@@ -29,9 +31,10 @@ _RESTARTING = 10.0
 
 
 class Placement(msgspec.Struct, frozen=True):
-    """A node for a container, what it takes there, the keys of its addresses, and why it is this node.
+    """A node for a container, what it takes there, the keys of its addresses and of ports of the node, and why it is this node.
 
-    `seen` is how far it walked along the ring; `attachments` are its interfaces where they are the control plane's business, else None.
+    `seen` is how far it walked along the ring; `attachments` are its interfaces where they are the control plane's business, else None;
+    `published` are its ports of the node.
     """
 
     node: str
@@ -40,6 +43,7 @@ class Placement(msgspec.Struct, frozen=True):
     why: str
     seen: int
     attachments: list[Attachment] | None = None
+    published: tuple[PublishedPort, ...] = ()
 
 
 class NoPlace(msgspec.Struct, frozen=True):
@@ -65,7 +69,9 @@ class Planner:
         self._sample_above = options.sample_above
         mode = options.tenant_isolation
         self._isolation = IsolationFilter(mode) if mode != "none" else None
-        self._filters: Sequence[Filter] = FILTERS if self._isolation is None else isolating(self._isolation)
+        filters = FILTERS if self._isolation is None else isolating(self._isolation)
+        self._ports = HostPorts(options.ports())
+        self._filters: Sequence[Filter] = (*filters, WayInFilter(), PortsFilter(self._ports))
         self._weigher: Weigher = WEIGHERS[options.weigher]()
 
     def plan(self, cluster: Cluster, request: Request, start: int = 0) -> Placement | NoPlace:
@@ -84,8 +90,10 @@ class Planner:
         claim = request.claim(tuple(best.free_cpus[: request.dedicated]))
         attachments = cluster.networks.grant(request) if best.facts.cni else None
         addresses = address_keys(request, best.facts) if attachments is None else claims_of(attachments)
+        published = tuple(self._ports.grant(request, best.facts, cluster) or ()) if request.published else ()
         words = why(best, claim, Looked(search.found, search.seen, len(ring)), search.refused)
-        return Placement(best.name, claim, tuple(addresses), words, walked, attachments)
+        taken = (*addresses, *port_keys(best.name, published))
+        return Placement(best.name, claim, taken, words, walked, attachments, published)
 
     def _among_own(self, filters: Sequence[Filter], request: Request, cluster: Cluster, wanted: int) -> _Search | None:
         """Among the nodes of its project, for a container that must be alone with that; None when it may be anywhere or none of them will do."""

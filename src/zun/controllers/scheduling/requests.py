@@ -8,7 +8,7 @@ import msgspec
 
 from zun.controllers.scheduling.tenants import Tenant, held_under
 from zun.drivers.runtime.types import Capability
-from zun.model.attachments import Attachment, Port
+from zun.model.attachments import Attachment, Port, PublishedPort
 from zun.model.children import RecordKind
 from zun.model.container import ContainerSpec, NetRequest
 from zun.model.records import Claim, ContainerRecord, Place
@@ -24,7 +24,8 @@ _LOCAL = f"{LOCAL_DOMAIN}/"
 class Request(msgspec.Struct, frozen=True):
     """One container's demands. `dedicated` is a number of whole cpus (0: it shares); `secrets` tells that files or a login
     must be sealed for the node; `local_images` only lie on the node where they were committed; `leaves` is the node it must not
-    be placed on since it leaves that; `held_under` is the runtime that all of it surely runs under. `exposed` are the only ports that are open on networks of the service (None: all). `kept` are interfaces that it has already, with addresses on networks of the control plane; None: it has none such."""
+    be placed on since it leaves that; `held_under` is the runtime that all of it surely runs under. `exposed` are the only ports that are open on networks of the service (None: all). `kept` are interfaces that it has already, with addresses on networks of the control plane; None: it has none such.
+    `published`: the ports of its node that it asks for, host_port 0 for any; one that moves asks for those it had."""
 
     uuid: str
     millicpus: int
@@ -44,6 +45,7 @@ class Request(msgspec.Struct, frozen=True):
     held_under: str | None = None
     exposed: tuple[Port, ...] | None = None
     kept: tuple[Attachment, ...] | None = None
+    published: tuple[PublishedPort, ...] = ()
 
     @property
     def tenant(self) -> Tenant:
@@ -92,6 +94,7 @@ def request_of(
         held_under=held_under(spec, [child.spec for child in record.children]),
         exposed=exposed_of(spec),
         kept=_kept(place),
+        published=tuple((place.published if place is not None else []) or spec.published_ports),
     )
 
 
@@ -137,4 +140,6 @@ def _capabilities(spec: ContainerSpec) -> frozenset[str]:
         needed.add(Capability.HEALTH.value)
     if spec.nets:
         needed.add(Capability.NETWORKS.value)
+    if spec.published_ports:
+        needed.add(Capability.PUBLISH.value)
     return frozenset(needed)

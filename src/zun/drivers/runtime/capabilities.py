@@ -4,6 +4,7 @@
 import sys
 
 from zun.drivers.runtime.cri.fingerprint import CAPABILITIES as OF_CRI
+from zun.drivers.runtime.cri.fingerprint import CONDITIONAL as CONDITIONAL_OF_CRI
 from zun.drivers.runtime.docker.fingerprint import CONDITIONAL
 from zun.drivers.runtime.types import Capability
 
@@ -28,6 +29,7 @@ _MEANING = {
     Capability.PRIVILEGED: "privileged containers, where the policy lets somebody have them",
     Capability.VOLUMES: "named volumes",
     Capability.CPUSET: "cpus of one's own (`cpu_policy: dedicated`)",
+    Capability.PUBLISH: "ports of the machine that lead to a container (`published_ports`), unless `[network] publish_address` is empty",
     Capability.CAPSULES: "groups of containers that share an address (`capsule`)",
     Capability.PORT_FORWARD: "connections to ports that are not published (`port-forward`); not to containers in gVisor",
     Capability.SANDBOXED_CAPSULES: "the same in a sandboxed runtime, for the projects that must be in one (`sandboxed_projects`)",
@@ -50,7 +52,7 @@ def table() -> str:
 
 def _of_cri(capability: Capability) -> str:
     if capability in OF_CRI:
-        return "yes"
+        return CONDITIONAL_OF_CRI.get(capability, "yes")
     return "by the agent" if capability in _BY_AGENT and Capability.EXEC in OF_CRI else "no"
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
+from zun.model.attachments import PublishedPort
 from zun.model.container import HealthCheck
 from zun.model.records import Address, NetworkInfo, SeenState
 
@@ -27,6 +28,7 @@ class Capability(StrEnum):
     CAPSULES = "capsules"
     PORT_FORWARD = "port-forward"
     SANDBOXED_CAPSULES = "sandboxed-capsules"  # under a runtime of their own, in one network all the same
+    PUBLISH = "publish"
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -112,6 +114,7 @@ class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
     `stdin_once`: the input of an interactive one ends with the first session, as `cat | program` needs it; else it stays open.
     The first network is the primary one; none at all means the engine's default, unless it is `unplugged`: then somebody else plugs it in,
     and the engine gives it nothing but loopback. `addresses` are what its own name stands for then.
+    `published` are ports of the machine that lead to it while it runs; whoever else plugs it in sees to them then.
     With `sandbox` (a handle) it joins that one's network
     instead, has its host name, and asks for no networks and ports; `capsule` is then the uuid of the capsule it belongs to.
     """
@@ -138,6 +141,7 @@ class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
     disk_gib: int = 0
     healthcheck: HealthCheck | None = None
     exposed_ports: list[str] = []
+    published: tuple[PublishedPort, ...] = ()
     networks: tuple[NetworkRequest, ...] = ()
     unplugged: bool = False
     addresses: tuple[str, ...] = ()
@@ -159,6 +163,7 @@ class SandboxRequest(msgspec.Struct, frozen=True, kw_only=True):
     runtime: str | None = None
     privileged: bool = False
     exposed_ports: list[str] = []
+    published: tuple[PublishedPort, ...] = ()
     networks: tuple[NetworkRequest, ...] = ()
 
 

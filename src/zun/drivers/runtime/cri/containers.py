@@ -83,7 +83,8 @@ class CriContainers:
         version = await self._calls.version(cri.VersionRequest(), "describe itself")
         status = await self._calls.status(cri.StatusRequest(verbose=True), "describe itself")
         self._handlers = handlers(engine_config(status))
-        return fingerprint(version, status, self._networks.learn(status))
+        networks = self._networks.learn(status)
+        return fingerprint(version, status, networks, maps_ports=self._networks.maps_ports)
 
     async def inspect(self, handle: str) -> Seen:
         """One container now."""

@@ -28,15 +28,19 @@ CAPABILITIES = frozenset(
         Capability.CPUSET,
         Capability.CHANGE_IMAGE,
         Capability.PORT_FORWARD,
+        Capability.PUBLISH,
     }
 )
 """What containers on a CRI engine can have. It has no words for pausing, committing, networks of choice, health checks and disk space."""
 
+CONDITIONAL = {Capability.PUBLISH: "where its CNI configuration has the plugin portmap"}
+"""What of this not every one has."""
+
 
 def fingerprint(
-    version: cri.VersionResponse, status: cri.StatusResponse, networks: tuple[NetworkInfo, ...]
+    version: cri.VersionResponse, status: cri.StatusResponse, networks: tuple[NetworkInfo, ...], *, maps_ports: bool
 ) -> Fingerprint:
-    """From the engine's own account and the machine."""
+    """From the engine's own account and the machine; `maps_ports`: its plugins see to ports of the machine."""
     config = engine_config(status)
     machine = platform.uname()
     return Fingerprint(
@@ -53,7 +57,7 @@ def fingerprint(
         labels={},
         runtimes=handlers(config),
         default_runtime=default_handler(config),
-        capabilities=CAPABILITIES,
+        capabilities=CAPABILITIES if maps_ports else CAPABILITIES - {Capability.PUBLISH},
         networks=networks,
     )
 

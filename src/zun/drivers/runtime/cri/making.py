@@ -7,8 +7,10 @@ takes no time and no space, whatever is in it. Neither is mounted then: the old 
 
 import asyncio
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
+from zun.base.listening import is_listening
 from zun.drivers.runtime.cri import containerd_pb2 as cd
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri import labels
@@ -21,6 +23,7 @@ from zun.drivers.runtime.cri.resolving import name_servers
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
 from zun.drivers.runtime.cri.seen import sandbox_addresses
 from zun.drivers.runtime.types import SandboxRequest
+from zun.model.attachments import PublishedPort, in_use
 from zun.model.errors import Conflict, Internal, Unsupported
 
 _UPPER = "upperdir="
@@ -49,6 +52,7 @@ class Making:
     async def sandbox(self, which: Identity, record: Record, attempt: int) -> str:
         """A sandbox for a container, with the container's hosts file naming its address."""
         handler = record.request.runtime or self._options.default_runtime
+        await _refuse_taken(record.request.published)
         sandbox_id = await self._sandboxes.run(
             self._config(which, record, attempt, self._places.groups.of_sandbox(which.handle)), handler
         )
@@ -59,6 +63,7 @@ class Making:
     async def pod(self, request: SandboxRequest, network: str) -> str:
         """A sandbox for a capsule."""
         which = Identity(request.uuid, request.generation)
+        await _refuse_taken(request.published)
         config = wording.pod(
             request,
             owner=self._owner,
@@ -148,6 +153,13 @@ class Making:
         raise Unsupported(
             "This engine's storage cannot be moved to a new attempt; use containerd's overlayfs snapshotter."
         )
+
+
+async def _refuse_taken(published: Iterable[PublishedPort]) -> None:
+    """What comes to a published port never reaches a program that listens there. Raises `Conflict`."""
+    for port in published:
+        if await asyncio.to_thread(is_listening, port.protocol, port.host_port, port.host_address):
+            raise in_use(port)
 
 
 def _move_content(old: Path, new: Path) -> None:

@@ -21,12 +21,16 @@ class CriNetworks:
 
     def __init__(self) -> None:
         self._known: tuple[NetworkInfo, ...] = ()
+        self.maps_ports = False
+        """Whether its plugins see to ports of the machine (the capability `portMappings`)."""
 
     def learn(self, status: cri.StatusResponse) -> tuple[NetworkInfo, ...]:
         """Take the networks from the engine's account of itself; the first one is where sandboxes go."""
         config = json.loads(status.info.get("cniconfig") or "{}")
         told = [one.get("Config") or {} for one in config.get("Networks") or ()]
-        self._known = tuple(_info(one) for one in told if one.get("Name") and one["Name"] != _LOOPBACK)[:1]
+        used = [one for one in told if one.get("Name") and one["Name"] != _LOOPBACK][:1]
+        self._known = tuple(map(_info, used))
+        self.maps_ports = any(_maps_ports(one) for one in used)
         return self._known
 
     def choose(self, wished: tuple[NetworkRequest, ...]) -> str:
@@ -55,9 +59,17 @@ def _lacking() -> NoReturn:
     raise Unsupported("This engine cannot change a container's networks; make the container anew.")
 
 
+def _maps_ports(config: dict[str, Any]) -> bool:
+    return any((plugin.get("capabilities") or {}).get("portMappings") for plugin in _plugins(config))
+
+
+def _plugins(config: dict[str, Any]) -> list[dict[str, Any]]:
+    return [json.loads(plugin.get("Source") or "{}") for plugin in config.get("Plugins") or ()]
+
+
 def _info(config: dict[str, Any]) -> NetworkInfo:
-    plugins = [json.loads(plugin.get("Source") or "{}") for plugin in config.get("Plugins") or ()]
-    main: dict[str, Any] = plugins[0] if plugins else {}
+    plugins = _plugins(config)
+    main = plugins[0] if plugins else {}
     return NetworkInfo(
         id=config["Name"],
         name=config["Name"],

@@ -2,6 +2,7 @@
 """A container request in the engine's words. Pure: what a request means is decided here and can be read off a test."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from zun.drivers.runtime.cri import cri_pb2 as cri
@@ -9,6 +10,7 @@ from zun.drivers.runtime.cri import labels, security
 from zun.drivers.runtime.cri.options import CriOptions, Swap
 from zun.drivers.runtime.cri.places import LOG, Record
 from zun.drivers.runtime.types import ContainerRequest, SandboxRequest
+from zun.model.attachments import PublishedPort
 from zun.model.errors import Invalid, Unsupported
 
 CONTAINER_NAME = "main"
@@ -55,6 +57,7 @@ def sandbox(
         hostname=hostname(request),
         log_directory=str(log_directory),
         dns_config=cri.DNSConfig(servers=dns) if dns else None,
+        port_mappings=port_mappings(request.published),
         labels=labels.of_request(request, owner),
         linux=cri.LinuxPodSandboxConfig(
             cgroup_parent=group, security_context=security.of_sandbox(privileged=request.privileged)
@@ -73,6 +76,7 @@ def pod(request: SandboxRequest, *, owner: str, network: str, dns: list[str], gr
         ),
         hostname=name,
         dns_config=cri.DNSConfig(servers=dns) if dns else None,
+        port_mappings=port_mappings(request.published),
         labels=labels.of_sandbox(
             owner=owner, capsule=request.uuid, generation=request.generation, project_id=request.project_id
         ),
@@ -81,6 +85,19 @@ def pod(request: SandboxRequest, *, owner: str, network: str, dns: list[str], gr
             cgroup_parent=group, security_context=security.of_sandbox(privileged=request.privileged)
         ),
     )
+
+
+def port_mappings(published: Iterable[PublishedPort]) -> list[cri.PortMapping]:
+    """Ports of the machine, which the plugin `portmap` sees to."""
+    return [
+        cri.PortMapping(
+            protocol=cri.UDP if port.protocol == "udp" else cri.TCP,
+            container_port=port.port,
+            host_port=port.host_port,
+            host_ip=port.host_address,
+        )
+        for port in published
+    ]
 
 
 def sandbox_namespace(owner: str) -> str:

@@ -22,6 +22,8 @@ _RULES = (
         ("executable file not found", "no such file or directory: unknown", "exec format error", "permission denied: unknown"),
         Invalid, "Check the command, the entrypoint and the working directory against what the image has.",
     ),
+    Rule(("port is already allocated", "userland proxy", "failed programming external connectivity"),
+          Conflict, "Something else on the node has this port, or the node cannot publish it; publish another port."),
     Rule(("address already in use", "address is already in use"), Conflict, "Choose another address or free this one."),
     Rule(("endpoint with name", "already attached to network", "already exists in network"), Conflict, "It is on that network already."),
     Rule(("is not connected to", "not connected to the network"), NotFound, "Look at the container's addresses for its networks."),

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A container request in the engine's words. Pure: what a request means is decided here and can be read off a test."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from zun.drivers.runtime import labels
 from zun.drivers.runtime.docker.options import DockerOptions, Swap
 from zun.drivers.runtime.types import ContainerRequest, NetworkRequest, SandboxRequest
 from zun.model import image_reference
+from zun.model.attachments import PublishedPort
 from zun.model.container import HealthCheck
 from zun.model.errors import Invalid
 
@@ -125,6 +126,7 @@ def sandbox_body(request: SandboxRequest, *, owner: str, options: DockerOptions)
         "HostConfig": {
             "RestartPolicy": {"Name": "no"},
             "NetworkMode": first.network if first is not None else "default",
+            **_published(request.published),
             "IpcMode": "shareable",
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
@@ -190,6 +192,7 @@ def _host(request: ContainerRequest, options: DockerOptions) -> dict[str, Any]:
         "RestartPolicy": {"Name": "no"},
         "NetworkMode": _network_mode(request),
         **_joined(request),
+        **_published(request.published),
         "Privileged": request.privileged,
         **limits(request.cpu, request.memory_mib, request.cpuset, options.swap),
     }
@@ -218,6 +221,15 @@ def _host(request: ContainerRequest, options: DockerOptions) -> dict[str, Any]:
     if mounts:
         host["Mounts"] = mounts
     return host
+
+
+def _published(ports: Iterable[PublishedPort]) -> dict[str, Any]:
+    """Ports of the machine; the engine serves those only that are exposed, too."""
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in ports:
+        binding = {"HostIp": port.host_address, "HostPort": str(port.host_port)}
+        bindings.setdefault(f"{port.port}/{port.protocol}", []).append(binding)
+    return {"PortBindings": bindings} if bindings else {}
 
 
 def _joined(request: ContainerRequest) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from zun.drivers.runtime.fake.sandbox import FakeSandbox
 from zun.drivers.runtime.fake.session import Session
 from zun.drivers.runtime.types import Capability, Channel, ExecRequest, ImageInfo, RuntimeEvent, RuntimeEventKind
 from zun.model import image_reference
+from zun.model.attachments import PublishedPort, in_use
 from zun.model.errors import Invalid, NotFound
 from zun.model.records import SeenState
 
@@ -87,6 +88,7 @@ class FakeEngine:
         self.image_files: dict[str, FileTree] = {}
         self.networks: dict[str, FakeNetwork] = {}
         self.volumes: dict[str, FileTree] = {}
+        self.published: dict[tuple[str, int], str] = {}
         self.execs: dict[str, FakeExec] = {}
         self.listeners: list[EventQueue] = []
         self._rng = random.Random(seed)  # noqa: S311 - ids of a fake, repeatable on purpose
@@ -122,6 +124,7 @@ class FakeEngine:
         sandbox = self.sandboxes[handle]
         sandbox.ready = False
         self.unplug(sandbox.endpoints)
+        self.unpublish(handle)
         event = RuntimeEvent(RuntimeEventKind.EXITED, handle, "", self.clock.now(), sandbox.request.uuid)
         self.tell(sandbox.owner, event)
 
@@ -228,6 +231,7 @@ class FakeEngine:
         except Invalid as error:
             container.error, container.exit_code = error.message, programs.NOT_FOUND_CODE
             raise
+        self.publish(container.handle, container.request.published)
         self.plug(container.endpoints)
         container.state, container.error, container.exit_code = SeenState.RUNNING, "", None
         container.oom_killed = False
@@ -295,6 +299,17 @@ class FakeEngine:
                 self.networks[endpoint.network].give_back(endpoint.v4)
             endpoint.v4 = endpoint.v6 = ""
 
+    def publish(self, handle: str, ports: Iterable[PublishedPort]) -> None:
+        """Ports of the made-up machine lead to a container or sandbox. Raises `Conflict` when one is somebody else's."""
+        for port in ports:
+            if self.published.get((port.protocol, port.host_port), handle) != handle:
+                raise in_use(port)
+        self.published |= {(port.protocol, port.host_port): handle for port in ports}
+
+    def unpublish(self, handle: str) -> None:
+        """They do no longer."""
+        self.published = {port: owner for port, owner in self.published.items() if owner != handle}
+
     def _ended(self, container: FakeContainer, code: int) -> None:
         container.state, container.exit_code = SeenState.EXITED, code
         container.finished_at = self.clock.now()
@@ -311,6 +326,7 @@ class FakeEngine:
         for tunnel in container.tunnels or ():
             tunnel.finish(code)
         self.unplug(container.endpoints)
+        self.unpublish(container.handle)
         self.emit(RuntimeEventKind.EXITED, container)
 
     async def _watch_health(self, container: FakeContainer) -> None:

@@ -27,6 +27,7 @@ class FakePods:
         sandbox = FakeSandbox(engine.new_id(), self._owner, request, engine.clock.now())
         wished = request.networks or (NetworkRequest(DEFAULT_NETWORK),)
         sandbox.endpoints.extend(make_endpoint(engine, one) for one in wished)
+        engine.publish(sandbox.handle, request.published)
         engine.plug(sandbox.endpoints)
         engine.sandboxes[sandbox.handle] = sandbox
         engine.faults.after("create_sandbox")
@@ -55,6 +56,7 @@ class FakePods:
                 if container.request.sandbox == handle:
                     engine.drop(container)
             engine.unplug(sandbox.endpoints)
+            engine.unpublish(handle)
             engine.give_back(sandbox.endpoints)
             del engine.sandboxes[handle]
             event = RuntimeEvent(RuntimeEventKind.REMOVED, handle, "", engine.clock.now(), sandbox.request.uuid)
