@@ -52,11 +52,20 @@ class CriRuntime:
     """A `Runtime` on a CRI engine; made by `open`."""
 
     def __init__(
-        self, options: CriOptions, wires: list[Wire], places: Places, *, owner: str, clock: Clock, engine: _Engine
+        self,
+        options: CriOptions,
+        wires: list[Wire],
+        places: Places,
+        *,
+        owner: str,
+        clock: Clock,
+        engine: _Engine,
+        plugger: Plugger | None = None,
     ) -> None:
         runtime, containerd = RuntimeCalls(wires[0]), ContainerdCalls(wires[0])
         attempts, starts, sandboxes = Attempts(runtime, containerd, owner), Starts(), Sandboxes(runtime, owner)
-        making = Making(runtime, containerd, sandboxes, places, owner=owner, options=options)
+        plugging = Plugging(sandboxes, plugger)
+        making = Making(runtime, containerd, sandboxes, places, plugging, owner=owner, options=options)
         archives = Archives(
             containerd, attempts, making, places, task_root=engine.task_root, idle_seconds=options.idle_seconds
         )
@@ -100,7 +109,7 @@ class CriRuntime:
             clock=clock,
             options=options,
         )
-        self._pods = CriPods(self._containers, attempts, sandboxes, making, self._networks)
+        self._pods = CriPods(self._containers, attempts, sandboxes, making, plugging)
         self._streams = CriStreams(
             containerd,
             attempts=attempts,
@@ -113,8 +122,11 @@ class CriRuntime:
         )
 
     @classmethod
-    async def open(cls, options: CriOptions, *, owner: str, clock: Clock, state_dir: Path) -> Self:
+    async def open(
+        cls, options: CriOptions, *, owner: str, clock: Clock, state_dir: Path, plugger: Plugger | None = None
+    ) -> Self:
         """Connect to the engine. `owner` is the id of this node: containers of others are never touched. `state_dir` is ours alone.
+        `plugger` knows of those that the engine has the service's plugin plug in; None: there are none such.
 
         Raises `Unavailable` when no engine answers, with what to do, `Invalid` for an address that is none, and `Unsupported` for an
         engine or a storage that the driver cannot work with.
@@ -129,7 +141,7 @@ class CriRuntime:
             groups = Groups(options.cgroup_parent)
             places = Places(state_dir, groups, log_dir=options.log_dir, volume_dir=options.volume_dir)
             places.prepare()
-            runtime = cls(options, wires, places, owner=owner, clock=clock, engine=engine)
+            runtime = cls(options, wires, places, owner=owner, clock=clock, engine=engine, plugger=plugger)
             await runtime.containers.fingerprint()
             await runtime.begin()
             stack.pop_all()
