@@ -38,7 +38,11 @@ class OnDocker:
         (sandbox,) = self._labelled(f"io.zun.capsule={capsule}", "io.zun.sandbox")
         docker_engine.call("POST", f"/containers/{sandbox['Id']}/kill")
 
+    def let_go(self) -> None:
+        """Wait until what has ended has no sandbox any more: here a holder stays as long as its container."""
+
     def clear_away(self, owner: str) -> None:
+        """Remove what a failed test left."""
         docker_engine.remove_owned(owner)
 
     def _labelled(self, *labels: str) -> list[dict[str, Any]]:
@@ -59,13 +63,19 @@ class OnContainerd:
         self.cni_settings = f"bin_dir = {engine.bin_dir}\nconf_dir = {engine.conf_dir}\n"
 
     def left(self, owner: str) -> list[str]:
-        del owner  # the engine is this service's alone
+        """What it has at all: it is this service's alone."""
+        del owner
         return [one for found in self._engine.leftovers().values() for one in found]
 
     def kill_sandbox(self, capsule: str) -> None:
+        """End what holds a capsule together, behind the service's back."""
         wanted = f'labels."io.zun.capsule"=={capsule},labels."io.zun.sandbox"==1'
         (sandbox,) = self._engine.ctr("containers", "list", "--quiet", wanted).split()
         self._engine.ctr("tasks", "kill", "--signal", "SIGKILL", sandbox)
+
+    def let_go(self) -> None:
+        """Wait until what has ended has no sandbox any more."""
+        eventually(lambda: not self._engine.leftovers()["network namespaces"], "idle sandboxes are let go of")
 
     def clear_away(self, owner: str) -> None:
         """It goes with all it has."""
@@ -162,8 +172,8 @@ class House:
     def inside(self, capsule: str, number: int, *command: str) -> str:
         return self.zunctl("capsule", "exec", "-c", f"part-{number}", capsule, *command)
 
-    def settled(self, seconds: float = 3.0) -> None:
-        """Let time pass: for what happens in the background, like idle sandboxes that are let go of."""
+    def give_time(self, seconds: float) -> None:
+        """Let it get on with its work, so that it is interrupted at another point."""
         time.sleep(seconds)
 
     def left(self) -> list[str]:

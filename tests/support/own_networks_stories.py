@@ -121,7 +121,7 @@ class ContainerStories:
     def _stopped_and_started(house: House) -> None:
         house.zunctl("stop", "web")
         house.until("web", "Stopped")
-        house.settled()
+        house.engine.let_go()
         house.zunctl("start", "web")
         house.until("web", "Running")
 
@@ -171,7 +171,7 @@ class CapsuleStories:
         names = [f"crash-{number}" for number in range(4)]
         for number, name in enumerate(names):
             house.make_capsule(name, WAITS, WAITS)
-            house.settled(0.25 * number)
+            house.give_time(0.25 * number)
             house.end(signal.SIGKILL)
             house.start()
         given_out = []
@@ -197,9 +197,9 @@ class DaemonStories:
         names = [f"d{number}" for number in range(3)]
         for number, name in enumerate(names):
             apart.make_capsule(name, WAITS)
-            apart.settled(0.2 * number)
+            apart.give_time(0.2 * number)
             apart.end(signal.SIGKILL, "cni-daemon")
-            apart.settled(0.5)
+            apart.give_time(0.5)
             apart.run("cni-daemon")
         for name in names:
             (address,) = addresses_in(apart.until_capsule(name, "Running"))
@@ -207,7 +207,7 @@ class DaemonStories:
         apart.end(signal.SIGKILL, "cni-daemon")
         for name in names:
             apart.zunctl("capsule", "delete", name)
-        apart.settled(1)
+        apart.give_time(1)
         apart.run("cni-daemon")
         eventually(lambda: apart.left() == [], "nothing is left", seconds=90)
         eventually(lambda: apart.tried("network", "delete", "lab").returncode == 0, "all addresses are given back")
