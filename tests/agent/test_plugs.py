@@ -184,7 +184,9 @@ async def test_what_the_leader_refused_fails_with_its_words_and_changes_nothing(
     assert await world.state() is SeenState.RUNNING
 
 
-async def test_a_capsules_sandbox_is_known_before_it_is_made_and_its_containers_are_on_its_network(world: World) -> None:
+async def test_a_capsules_sandbox_is_known_before_it_is_made_and_its_containers_are_on_its_network(
+    world: World,
+) -> None:
     networks, capsules = await plugged_world(world), Capsules(world)
     await capsules.wish(on(capsule(WAITS, WAITS, init=["true"]), FIRST))
     await capsules.becomes(Status.RUNNING)

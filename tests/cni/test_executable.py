@@ -49,7 +49,9 @@ def test_an_add_is_answered_in_the_version_that_was_asked_in(shared: Machine, ve
 
 def test_an_engine_is_told_the_first_interfaces_addresses_also_when_that_has_another_name(shared: Machine) -> None:
     """CRI engines ask for eth0, and make no sandbox for which they are told none of its addresses."""
-    sandbox = shared.sandbox(network_attachment(9, 1, ifname="eth1"), network_attachment(10, 1, ifname="eth2", v6=False))
+    sandbox = shared.sandbox(
+        network_attachment(9, 1, ifname="eth1"), network_attachment(10, 1, ifname="eth2", v6=False)
+    )
     told = sandbox.add()
     assert [(one["address"], one.get("interface")) for one in told["ips"]] == [
         ("10.9.0.2/24", None),

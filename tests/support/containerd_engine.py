@@ -73,9 +73,7 @@ class Containerd:
         if self.namespace is not None:
             environment |= {"ZUN_CONTAINERD_NETWORK": "zun-cni"}
             command = self.namespace.command(*command)
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False
-        )
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def start(self) -> None:

@@ -62,7 +62,9 @@ class ContainerStories:
     def test_what_was_attached_is_there_after_a_stop_also_without_the_first_interface(self, house: House) -> None:
         house.zunctl("network", "create", "lab", "--subnet", "10.71.0.0/24")
         house.zunctl("network", "create", "third", "--subnet", "10.73.0.0/24")
-        house.zunctl("run", "-d", "--name", "web", "--network", "lab", IMAGE, "sh", "-c", "trap exit TERM; sleep 1000 & wait")
+        house.zunctl(
+            "run", "-d", "--name", "web", "--network", "lab", IMAGE, "sh", "-c", "trap exit TERM; sleep 1000 & wait"
+        )
         house.zunctl("network", "attach", "web", "third", "--ip", "10.73.0.9", "--wait")
         house.zunctl("network", "detach", "web", "lab", "--wait")
         self._stopped_and_started(house)

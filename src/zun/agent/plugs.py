@@ -18,6 +18,7 @@ from zun.model.records import Inbox, NodeInfo
 
 _log = logging.getLogger(__name__)
 
+
 class Plugs:
     """Who plugs in, as far as containers are concerned. `networks` None: the engine does. `publish_address`: where ports are published; "": nowhere."""
 

@@ -233,7 +233,9 @@ def test_what_the_service_plugs_in_is_refused_while_the_engine_would_have_someth
 
 
 def test_where_a_sandboxs_network_is_comes_from_what_it_is_run_with() -> None:
-    spec = '{"runtimeSpec": {"linux": {"namespaces": [{"type": "pid"}, {"type": "network", "path": "/run/netns/cni-1"}]}}}'
+    spec = (
+        '{"runtimeSpec": {"linux": {"namespaces": [{"type": "pid"}, {"type": "network", "path": "/run/netns/cni-1"}]}}}'
+    )
     assert seen.network_namespaces(cri.PodSandboxStatusResponse(info={"info": spec})) == ["/run/netns/cni-1"]
     assert seen.network_namespaces(cri.PodSandboxStatusResponse(info={"info": '{"runtimeSpec": null}'})) == []
     assert seen.network_namespaces(cri.PodSandboxStatusResponse()) == []

@@ -160,7 +160,9 @@ def test_a_container_that_somebody_else_plugs_in_joins_its_holder_which_is_told_
     assert labels.is_holder(holder["Labels"])
 
 
-def test_a_sandbox_that_somebody_else_plugs_in_has_no_network_of_the_engines_and_its_name_stands_for_its_addresses() -> None:
+def test_a_sandbox_that_somebody_else_plugs_in_has_no_network_of_the_engines_and_its_name_stands_for_its_addresses() -> (
+    None
+):
     asked = SandboxRequest(uuid="u" * 20, generation=1, project_id="p", exposed_ports=["80"])
     plain = request.sandbox_body(asked, owner="me", options=DockerOptions())
     assert plain["HostConfig"]["NetworkMode"] == "default"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn, Self
 
 from zun.base.clock import Clock
+from zun.drivers.runtime.base import Plugger
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri.archives import Archives
 from zun.drivers.runtime.cri.attaching import Attaching
@@ -26,6 +27,7 @@ from zun.drivers.runtime.cri.networks import CriNetworks
 from zun.drivers.runtime.cri.options import CriOptions
 from zun.drivers.runtime.cri.orphans import Orphans
 from zun.drivers.runtime.cri.places import Places
+from zun.drivers.runtime.cri.plugging import Plugging
 from zun.drivers.runtime.cri.pods import CriPods
 from zun.drivers.runtime.cri.request import sandbox_namespace
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
@@ -50,6 +52,8 @@ class _Engine(NamedTuple):
 
 class CriRuntime:
     """A `Runtime` on a CRI engine; made by `open`."""
+
+    _working: asyncio.Task[NoReturn] | None = None
 
     def __init__(
         self,
@@ -76,22 +80,13 @@ class CriRuntime:
             attempts=attempts,
             sandboxes=sandboxes,
             places=places,
-            orphans=Orphans(
-                runtime,
-                containerd,
-                task_root=engine.task_root,
-                endpoint=options.endpoint,
-                namespace=sandbox_namespace(owner),
-            ),
+            orphans=_orphans(runtime, containerd, engine, options, owner),
             lost=LostNamespaces(runtime, engine.namespaces, clock, patience_seconds=2 * options.call_seconds),
             owner=owner,
             clock=clock,
             options=options,
         )
-        self._spare = Spare(containerd)
-        for wire in wires:
-            wire.mend = self._spare.spend
-        self._working: asyncio.Task[NoReturn] | None = None
+        self._spare = _spare(containerd, wires)
         self._networks = CriNetworks()
         self._images = CriImages(runtime, ImageCalls(wires[-1]), containerd, clock, pull_seconds=options.pull_seconds)
         self._containers = CriContainers(
@@ -195,6 +190,20 @@ class CriRuntime:
         await self._streams.close()
         for wire in self._wires:
             await wire.close()
+
+
+def _spare(containerd: ContainerdCalls, wires: list[Wire]) -> Spare:
+    spare = Spare(containerd)
+    for wire in wires:
+        wire.mend = spare.spend
+    return spare
+
+
+def _orphans(
+    runtime: RuntimeCalls, containerd: ContainerdCalls, engine: _Engine, options: CriOptions, owner: str
+) -> Orphans:
+    namespace = sandbox_namespace(owner)
+    return Orphans(runtime, containerd, task_root=engine.task_root, endpoint=options.endpoint, namespace=namespace)
 
 
 async def _check(calls: RuntimeCalls) -> _Engine:

@@ -43,7 +43,9 @@ class DockerContainers:
         self._networks = networks
         self._terminals = terminals
         self._holders = holders
-        self._held: dict[str, bool] = {}  # whether a container, by handle, joins what has to be plugged in before it starts
+        self._held: dict[
+            str, bool
+        ] = {}  # whether a container, by handle, joins what has to be plugged in before it starts
         self._disk_quota: bool | None = None
         self._out_of_memory: dict[str, float] = {}  # when, by handle, until it is removed
 
