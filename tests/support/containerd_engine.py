@@ -118,6 +118,14 @@ class Containerd:
                 self.call("StopPodSandbox", stop, cri.Nothing)
             self.call("RemovePodSandbox", cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox.id), cri.Nothing)
 
+    def remove_unplugged(self) -> None:
+        """Remove all sandboxes when the service is gone, and with it whoever would answer its plugin."""
+        if self.namespace is not None:
+            plugin = self.bin_dir / "zun-cni"
+            plugin.write_text("#!/bin/sh\n")
+            plugin.chmod(0o755)
+        self.remove_pods()
+
     def leftovers(self) -> dict[str, list[str]]:
         """What is on this machine because of pods: empty lists when there are none."""
         return {
@@ -207,12 +215,8 @@ def containerd(namespace: Namespace | None = None) -> Iterator[Containerd]:
 
 def _clear_away(engine: Containerd) -> None:
     try:
-        if engine.namespace is not None:  # the service is gone, and with it whoever would answer its plugin
-            plugin = engine.bin_dir / "zun-cni"
-            plugin.write_text("#!/bin/sh\n")
-            plugin.chmod(0o755)
         engine.start()
-        engine.remove_pods()
+        engine.remove_unplugged()
     finally:
         engine.script("stop-containerd", "--network")
         for pid in engine.shims():

@@ -216,4 +216,4 @@ class DaemonStories:
 
 
 def _fetched(house: House, name: str, where: str) -> bool:
-    return house.tried("exec", name, "wget", "-qO-", "-T", "3", f"http://{where}/").stdout == "hello\n"
+    return house.tried("exec", name, "timeout", "3", "wget", "-qO-", f"http://{where}/").stdout == "hello\n"
