@@ -170,10 +170,10 @@ class CapsuleStories:
 
     def test_a_service_that_is_killed_while_it_makes_capsules_plugs_all_of_them_in(self, house: House) -> None:
         house.zunctl("network", "create", "lab", "--subnet", "10.71.0.0/24", "--shared")
-        names = [f"crash-{number}" for number in range(4)]
+        names = [f"crash-{number}" for number in range(3)]
         for number, name in enumerate(names):
             house.make_capsule(name, WAITS, WAITS)
-            house.give_time(0.25 * number)
+            house.give_time(0.3 * number)
             house.end(signal.SIGKILL)
             house.start()
         given_out = []
