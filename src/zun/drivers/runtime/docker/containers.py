@@ -178,7 +178,7 @@ class DockerContainers:
         known = seen.identity(told)
         if known is None or known[0] != self._owner:
             raise NotFound(f"Container {handle[:12]} is not one of this node's; list the containers.")
-        self._held[handle] = bool(wording.joined(told) or wording.joined_sandbox(told))
+        self._held[handle] = self._holders.concerns_told(told)
         return told
 
     async def _has_sandbox_image(self) -> bool:

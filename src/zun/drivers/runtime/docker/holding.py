@@ -69,6 +69,10 @@ class Holders:
         """Whether there is anything to see to before such a container starts."""
         return request.unplugged or bool(request.sandbox and self._plugger is not None)
 
+    def concerns_told(self, told: Mapping[str, Any]) -> bool:
+        """The same of an inspected container."""
+        return bool(wording.joined(told) or (wording.joined_sandbox(told) and self._plugger is not None))
+
     def _who_plugs(self) -> Plugger:
         if self._plugger is None:
             raise Unavailable(
