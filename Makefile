@@ -11,8 +11,8 @@ PYTHON_SCRIPTS := scripts/build-image scripts/check-size
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-run: ## Set everything up, start the service on 127.0.0.1:9517, run a first container (ENGINE=docker|containerd)
-	@ENGINE="$(ENGINE)" scripts/run
+run: ## Set everything up, start the service on 127.0.0.1:9517, run a first container (ENGINE=docker|containerd, NETWORKS=engine|cni)
+	@ENGINE="$(ENGINE)" NETWORKS="$(NETWORKS)" scripts/run
 
 stop: ## Stop the service; containers run on
 	@scripts/stop

@@ -125,9 +125,6 @@ def load(
     if settings.scheduler.tenant_isolation == "sandboxed" and not settings.controller.sandboxed_runtimes:
         needed = "'sandboxed' needs [controller] sandboxed_runtimes, such as runsc"
         raise _wrong(path, "[scheduler] tenant_isolation", ValueError(needed))
-    if settings.network.driver == "cni" and settings.runtime.driver == "cri":
-        only = "'cni' is for Docker so far; with [runtime] driver = cri take 'engine', and containerd's own plugins"
-        raise _wrong(path, "[network] driver", ValueError(only))
     return settings
 
 

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Containers on networks of the control plane: plugged in before they are made, let go of after they are gone."""
 
+import asyncio
+
 import msgspec
+import pytest
+from agent_capsules import APP, WAITS, Capsules, capsule
+from agent_crashes import Crashes
 from agent_records import C1, inbox, intent, run_intents, uuid_of
 from agent_world import World
 
@@ -13,6 +18,7 @@ from zun.model.attachments import PublishedPort, SandboxNetwork, sandbox_key
 from zun.model.errors import Unavailable
 from zun.model.networks import CNI
 from zun.model.records import Inbox, NodeInfo, SeenState, Verb
+from zun.model.states import Status
 from zun.store import codec, keys
 
 KEY = sandbox_key(C1, 1)
@@ -38,9 +44,9 @@ async def test_a_node_says_what_it_plugs_into(world: World) -> None:
     assert info.networks == []
 
 
-async def test_a_node_does_not_offer_what_it_would_not_plug_in() -> None:
+async def test_a_node_says_of_its_engine_what_it_can_do_and_nothing_of_its_networks() -> None:
     info = node_info(capabilities=["capsules", "exec"])
-    assert "capsules" not in Plugs(FakeNetworks()).described(info).capabilities
+    assert {"capsules", "exec", CNI} <= set(Plugs(FakeNetworks()).described(info).capabilities)
     assert Plugs(None).described(info) == msgspec.structs.replace(info, publish_address="127.0.0.1")
 
 
@@ -176,3 +182,99 @@ async def test_what_the_leader_refused_fails_with_its_words_and_changes_nothing(
     assert (result.message, result.error_status) == ("Network net2 has no free address.", 409)
     assert networks.sandboxes[KEY].attachments == (FIRST,)
     assert await world.state() is SeenState.RUNNING
+
+
+async def test_a_capsules_sandbox_is_known_before_it_is_made_and_its_containers_are_on_its_network(
+    world: World,
+) -> None:
+    networks, capsules = await plugged_world(world), Capsules(world)
+    await capsules.wish(on(capsule(WAITS, WAITS, init=["true"]), FIRST))
+    await capsules.becomes(Status.RUNNING)
+    assert networks.sandboxes == {KEY: SandboxNetwork(KEY, (FIRST,))}
+    sandbox = world.engine.sandboxes[capsules.sandbox()]
+    assert sandbox.request.unplugged
+    assert sandbox.request.addresses == ("10.1.0.2", "fd00:1::2")
+    assert sandbox.request.networks == ()
+    assert {found.request.sandbox for found in capsules.objects()} == {capsules.sandbox()}
+    await world.ask(intent(2, Verb.DELETE, force=True))
+    await world.until(SeenState.GONE)
+    assert networks.sandboxes == {}
+
+
+async def test_a_lost_sandbox_is_made_anew_on_the_same_interfaces(world: World) -> None:
+    networks, capsules = await plugged_world(world), Capsules(world)
+    await capsules.wish(on(capsule(WAITS), FIRST))
+    await capsules.becomes(Status.RUNNING)
+    before = capsules.sandbox()
+    world.engine.end_sandbox(before)
+    networks.sandboxes.clear()
+    await world.settle(30)
+    await capsules.becomes(Status.RUNNING)
+    assert capsules.sandbox() != before
+    assert networks.sandboxes == {KEY: SandboxNetwork(KEY, (FIRST,))}
+
+
+async def test_a_capsule_is_tried_again_while_its_network_cannot_be_prepared(world: World) -> None:
+    networks, capsules = await plugged_world(world), Capsules(world)
+    networks.failure = Unavailable("The daemon is away.")
+    await capsules.wish(on(capsule(WAITS), FIRST))
+    await capsules.becomes(Status.ERROR)
+    assert world.engine.sandboxes == {}
+    await capsules.becomes(Status.RUNNING)
+
+
+async def test_a_capsule_whose_place_and_node_do_not_agree_is_not_made(world: World) -> None:
+    await plugged_world(world)
+    capsules = Capsules(world)
+    await capsules.wish(capsule(WAITS))
+    await capsules.becomes(Status.ERROR)
+    result = await world.done("req-1")
+    assert "placed here when other networks were used" in (result.message or "")
+    await world.settle(60)
+    assert world.engine.sandboxes == {}
+
+
+async def test_a_capsules_network_that_cannot_be_given_back_now_is_given_back_later(world: World) -> None:
+    networks, capsules = await plugged_world(world), Capsules(world)
+    await capsules.wish(on(capsule(WAITS), FIRST))
+    await capsules.becomes(Status.RUNNING)
+    networks.failure = Unavailable("It is away.")
+    await world.ask(intent(2, Verb.DELETE, force=True))
+    await world.until(SeenState.GONE)
+    assert set(networks.sandboxes) == {KEY}
+    await world.unwish()
+    await world.settle(world.options.sync_seconds + 5)
+    assert networks.sandboxes == {}
+
+
+async def test_a_sandbox_that_nobody_wishes_goes_with_its_network(world: World) -> None:
+    networks, capsules = await plugged_world(world), Capsules(world)
+    await capsules.wish(on(capsule(WAITS), FIRST))
+    await capsules.becomes(Status.RUNNING)
+    await world.stop()
+    await world.unwish()
+    await world.start()
+    await world.settle(world.options.sync_seconds + 5)
+    assert world.engine.sandboxes == {}
+    assert networks.sandboxes == {}
+
+
+@pytest.mark.parametrize("at", range(1, 40))
+async def test_a_crash_at_any_step_keeps_the_capsules_network_and_leaves_none(world: World, at: int) -> None:
+    networks, capsules = FakeNetworks(), Capsules(world)
+    world.crashes = Crashes(at)
+    world.networks = world.crashes.around(networks)
+    await capsules.wish(on(capsule(WAITS), FIRST))
+    world.agent = world.make_agent()
+    world.task = asyncio.ensure_future(world.agent.run())
+    crashed = await world.crashed(20)
+    world.crashes, world.networks = None, networks
+    if not crashed:
+        await world.stop()
+    await world.start()
+    await capsules.becomes(Status.RUNNING)
+    assert networks.sandboxes == {KEY: SandboxNetwork(KEY, (FIRST,))}
+    assert (await capsules.one(APP)).restarts == 0
+    await world.ask(intent(2, Verb.DELETE, force=True))
+    await world.until(SeenState.GONE)
+    assert networks.sandboxes == {}

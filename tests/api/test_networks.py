@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from support.api import ApiWorld, error_of
+from support.capsules import template
 from support.records import node_info
 from zun.model.attachments import Attachment, InterfaceAddress
 from zun.model.networks import CNI
@@ -24,7 +25,7 @@ async def made(api: ApiWorld, **members: Any) -> dict[str, Any]:
 
 async def capable(api: ApiWorld, **fields: object) -> None:
     """The only node plugs into networks of the service."""
-    info = node_info("n1", capabilities=[CNI, "networks"], networks=[], **fields)
+    info = node_info("n1", capabilities=[CNI, "networks", "capsules"], networks=[], **fields)
     await api.world.put(keys.node_info("n1"), info)
 
 
@@ -224,3 +225,13 @@ async def test_networks_that_cannot_be_attached_are_refused(api: ApiWorld) -> No
     ):
         response = await api.member.post(url, params=asked)
         assert error_of(response)[0] == status, response.text
+
+
+async def test_a_capsule_needs_a_network_as_a_container_does(api: ApiWorld) -> None:
+    await capable(api)
+    body = {"template": template("shop", ["sleep", "9"])}
+    refused = await api.member.post("/v1/capsules", json=body)
+    assert refused.status_code == 409
+    assert "There is no network for containers of this project" in refused.text
+    await made(api)
+    assert (await api.member.post("/v1/capsules", json=body)).status_code == 202

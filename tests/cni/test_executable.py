@@ -47,6 +47,31 @@ def test_an_add_is_answered_in_the_version_that_was_asked_in(shared: Machine, ve
     sandbox.delete()
 
 
+def test_an_engine_is_told_the_first_interfaces_addresses_also_when_that_has_another_name(shared: Machine) -> None:
+    """CRI engines ask for eth0, and make no sandbox for which they are told none of its addresses."""
+    sandbox = shared.sandbox(
+        network_attachment(9, 1, ifname="eth1"), network_attachment(10, 1, ifname="eth2", v6=False)
+    )
+    told = sandbox.add()
+    assert [(one["address"], one.get("interface")) for one in told["ips"]] == [
+        ("10.9.0.2/24", None),
+        ("fd00:9::2/64", None),
+        ("10.10.0.2/24", 1),
+    ]
+    assert set(sandbox.namespace.addresses()) == {"eth1", "eth2"}
+    assert sandbox.ask("CHECK", prevResult=told).code == 0
+    sandbox.delete()
+
+
+def test_an_engine_is_told_of_loopback_where_there_is_no_interface_at_all(shared: Machine) -> None:
+    sandbox = shared.sandbox()
+    told = sandbox.add()
+    assert [(one["address"], one.get("interface")) for one in told["ips"]] == [("127.0.0.1/8", None)]
+    assert sandbox.namespace.addresses() == {}
+    assert sandbox.ask("CHECK", prevResult=told).code == 0
+    sandbox.delete()
+
+
 def test_it_tells_its_versions_without_a_daemon(hurt: Machine) -> None:
     sandbox = hurt.sandbox(network_attachment(1, 1))
     hurt.kill()

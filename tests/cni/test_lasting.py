@@ -15,7 +15,7 @@ import pytest
 from support.network_machine import ZUND, Machine, Sandbox, echoing, machine, network_attachment, reach
 from support.service import eventually
 from zun.cni.names import bridge_name, link_name
-from zun.model.attachments import PublishedPort, SandboxNetwork
+from zun.model.attachments import Port, PublishedPort, SandboxNetwork
 
 pytestmark = pytest.mark.network
 
@@ -101,6 +101,16 @@ def test_a_packet_filter_that_somebody_emptied_or_changed_is_put_back(quick: Mac
         eventually(lambda: quick.host.run("nft", "list", "ruleset") == whole, f"put back after {harm}")
     with echoing(stranger.namespace.socket(socket.SOCK_STREAM, "0.0.0.0", 80)):
         assert reach(one.namespace, "10.2.0.2", 80, 0.5) is None
+
+
+def test_a_packet_filter_that_is_as_it_should_be_is_not_written_again_at_each_look(quick: Machine) -> None:
+    sandbox = quick.plugged(network_attachment(1, 1, exposed=(Port(80),), published=(PublishedPort(80, 80),)))
+    for number in range(2):  # the filter is looked at after the links
+        (link,) = (one["ifname"] for one in quick.host.ip("link") if one["ifname"].startswith("zunv"))
+        quick.host.ip("link", "del", link)
+        eventually(lambda number=number: quick.said().count("had lost eth0") > number, "the next look")  # type: ignore[misc]
+    assert "they are put back" not in quick.said()
+    sandbox.delete()
 
 
 def test_an_untouched_packet_filter_is_left_alone(quick: Machine) -> None:

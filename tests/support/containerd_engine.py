@@ -20,6 +20,7 @@ from typing import Any
 import grpc
 import pytest
 
+from support.network_machine import Namespace
 from zun.drivers.runtime.cri import cri_pb2 as cri
 
 _SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -29,11 +30,15 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class Containerd:
-    """One that runs. `directory` holds all that is its own, `bridge` is its network."""
+    """One that runs. `directory` holds all that is its own, `bridge` is its network.
+
+    In a `namespace` that stands for the machine's network the service is to plug its pods in: `bin_dir` and `conf_dir` are for that.
+    """
 
     directory: Path
     bridge: str
     subnet: str
+    namespace: Namespace | None = None
 
     @property
     def group(self) -> str:
@@ -48,6 +53,14 @@ class Containerd:
     def endpoint(self) -> str:
         return f"unix://{self.socket}"
 
+    @property
+    def bin_dir(self) -> Path:
+        return self.directory / "root" / "cni" / "bin"
+
+    @property
+    def conf_dir(self) -> Path:
+        return self.directory / "root" / "cni" / "net.d"
+
     def script(self, name: str, *words: str) -> None:
         """Run one of our scripts for this containerd."""
         environment = os.environ | {
@@ -56,9 +69,11 @@ class Containerd:
             "ZUN_CONTAINERD_BRIDGE": self.bridge,
             "ZUN_CONTAINERD_SUBNET": self.subnet,
         }
-        done = subprocess.run(
-            [_SCRIPTS / name, *words], env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False
-        )
+        command = [str(_SCRIPTS / name), *words]
+        if self.namespace is not None:
+            environment |= {"ZUN_CONTAINERD_NETWORK": "zun-cni"}
+            command = self.namespace.command(*command)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def start(self) -> None:
@@ -103,6 +118,14 @@ class Containerd:
                 self.call("StopPodSandbox", stop, cri.Nothing)
             self.call("RemovePodSandbox", cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox.id), cri.Nothing)
 
+    def remove_unplugged(self) -> None:
+        """Remove all sandboxes when the service is gone, and with it whoever would answer its plugin."""
+        if self.namespace is not None:
+            plugin = self.bin_dir / "zun-cni"
+            plugin.write_text("#!/bin/sh\n")
+            plugin.chmod(0o755)
+        self.remove_pods()
+
     def leftovers(self) -> dict[str, list[str]]:
         """What is on this machine because of pods: empty lists when there are none."""
         return {
@@ -146,7 +169,9 @@ class Containerd:
             parent.rmdir()
 
     def links(self) -> list[str]:
-        """The ends of pods' networks on the bridge."""
+        """The ends of pods' networks on the bridge, or on those of the service."""
+        if self.namespace is not None:
+            return [link["ifname"] for link in self.namespace.ip("link") if link["ifname"].startswith("zunv")]
         return _names(Path("/sys/class/net") / self.bridge / "brif")
 
     def _parents(self) -> list[Path]:
@@ -173,13 +198,13 @@ def available() -> bool:
 
 
 @contextmanager
-def containerd() -> Iterator[Containerd]:
+def containerd(namespace: Namespace | None = None) -> Iterator[Containerd]:
     """Run one while the block runs. Skips the test where it cannot, and says what to do."""
     if not available():
         pytest.skip("needs containerd, CNI plugins and root: run scripts/ensure-containerd")
     directory = Path(tempfile.mkdtemp(prefix="zun-cri-"))
     prefix = f"10.{random.randint(128, 254)}.{random.randint(0, 254)}"
-    engine = Containerd(directory, f"zt{random.randrange(16**8):08x}", f"{prefix}.0/24")
+    engine = Containerd(directory, f"zt{random.randrange(16**8):08x}", f"{prefix}.0/24", namespace)
     try:
         engine.start()
         engine.load_images()
@@ -191,7 +216,7 @@ def containerd() -> Iterator[Containerd]:
 def _clear_away(engine: Containerd) -> None:
     try:
         engine.start()
-        engine.remove_pods()
+        engine.remove_unplugged()
     finally:
         engine.script("stop-containerd", "--network")
         for pid in engine.shims():

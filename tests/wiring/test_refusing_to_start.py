@@ -101,7 +101,6 @@ def test_a_dollar_in_a_password_is_explained_without_showing_the_password(tmp_pa
         ("[containers]\nminimum_cpu = 20\n", ["[containers]", "minimum_cpu (20)", "maximum_cpu (16)"]),
         ("[containers]\ndefault_memory = 9000\n", ["[containers]", "default_memory (9000)", "maximum_memory (8192)"]),
         ("[api]\ntrusted_proxies = 10.0.0.300\n", ["[api]", "trusted_proxies", "10.0.0.300"]),
-        ("[network]\ndriver = cni\n[runtime]\ndriver = cri\n", ["[network] driver", "Docker", "engine"]),
         ("[docker]\ntls_cert = /x\n", ["[docker]", "tls_cert", "tls_ca"]),
         ("no section\n", ["cannot be read", "no section headers"]),
         ("[api]\nport\n", ["cannot be read", "zun.conf:2"]),

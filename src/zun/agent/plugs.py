@@ -18,9 +18,6 @@ from zun.model.records import Inbox, NodeInfo
 
 _log = logging.getLogger(__name__)
 
-_NOT_PLUGGED = frozenset({"capsules"})
-"""Capabilities that an engine may have, and that a node does not offer as long as what they make is not plugged in here."""
-
 
 class Plugs:
     """Who plugs in, as far as containers are concerned. `networks` None: the engine does. `publish_address`: where ports are published; "": nowhere."""
@@ -33,7 +30,7 @@ class Plugs:
         """The node's account of itself, with what its containers are plugged into and where they are found."""
         capabilities = set(info.capabilities)
         if self._networks is not None:
-            capabilities = (capabilities | {CNI, Capability.NETWORKS.value, Capability.PUBLISH.value}) - _NOT_PLUGGED
+            capabilities |= {CNI, Capability.NETWORKS.value, Capability.PUBLISH.value}
         if not self._publish_address:
             capabilities -= {Capability.PUBLISH.value}
         networks = info.networks if self._networks is None else []
@@ -42,11 +39,12 @@ class Plugs:
         )
 
     async def prepare(self, wanted: Inbox) -> None:
-        """Make known what a container is plugged into. Raises `Conflict` when its place and this node do not agree who plugs it in."""
+        """Make known what a container, or a capsule's sandbox, is plugged into. Raises `Conflict` when its place and this node do not agree who plugs it in."""
         if (wanted.attachments is None) is not (self._networks is None):
             kind = "its engine's" if self._networks is None else "the service's"
+            what = "Capsule" if wanted.children else "Container"
             raise Conflict(
-                f"Container {wanted.uuid} was placed here when other networks were used than now, which are {kind}; delete it and create it anew."
+                f"{what} {wanted.uuid} was placed here when other networks were used than now, which are {kind}; delete it and create it anew."
             )
         if self._networks is not None and wanted.attachments is not None:
             sandbox = SandboxNetwork(sandbox_key(wanted.uuid, wanted.generation), tuple(wanted.attachments))

@@ -50,9 +50,9 @@ def container_request(
         healthcheck=spec.healthcheck if checks_health else None,
         exposed_ports=exposed_of(inbox),
         published=tuple(inbox.published),
-        networks=tuple(network_request(net) for net in networks_of(inbox, memory)) if inbox.attachments is None else (),
+        networks=engine_networks(inbox, memory),
         unplugged=inbox.attachments is not None,
-        addresses=tuple(address.addr for one in (inbox.attachments or ())[:1] for address in one.addresses),
+        addresses=first_addresses(inbox),
         volumes=tuple(
             VolumeMount(volume_name(inbox.project_id, mount.source), mount.destination, mount.read_only)
             for mount in spec.mounts
@@ -80,7 +80,19 @@ def networks_of(inbox: Inbox, memory: Memory) -> list[NetRequest]:
     return inbox.spec.nets if memory.networks is None else memory.networks
 
 
-def network_request(net: NetRequest) -> NetworkRequest:
+def engine_networks(inbox: Inbox, memory: Memory) -> tuple[NetworkRequest, ...]:
+    """The engine's networks that it is to be on: none of them when the service plugs it in."""
+    if inbox.attachments is not None:
+        return ()
+    return tuple(_network_request(net) for net in networks_of(inbox, memory))
+
+
+def first_addresses(inbox: Inbox) -> tuple[str, ...]:
+    """The addresses of the first interface that the service gives it: what its name stands for."""
+    return tuple(address.addr for one in (inbox.attachments or ())[:1] for address in one.addresses)
+
+
+def _network_request(net: NetRequest) -> NetworkRequest:
     """A network in the engine's words."""
     return NetworkRequest(net.network, net.v4_fixed_ip, net.v6_fixed_ip)
 

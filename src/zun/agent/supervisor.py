@@ -146,6 +146,7 @@ class Supervisor:
             _log.warning("removing the sandbox %s of capsule %s: nobody wishes it here", sandbox.handle, sandbox.uuid)
             try:
                 await self._tools.engine.remove_sandbox(sandbox.handle)
+                await self._tools.plugs.release(sandbox_key(sandbox.uuid, sandbox.generation))
             except ZunError as error:
                 _log.warning("the sandbox %s was not removed, trying again later: %s", sandbox.handle, error)
         for stray in strays.containers:

@@ -48,7 +48,7 @@ class Answering:
 
     async def _carry_out(self, ask: Ask) -> bytes:
         if ask.command == "ADD":
-            return result_document(ask.version, await self._sandboxes.add(ask))
+            return result_document(ask.version, await self._sandboxes.add(ask), ask.ifname)
         if ask.command == "DEL":
             await self._sandboxes.delete(ask)
             return b""

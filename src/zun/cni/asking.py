@@ -19,6 +19,9 @@ OWN_KEY_ARGUMENT = "ZUN_SANDBOX"
 POD_KEY_ARGUMENT = "K8S_POD_UID"
 """The sandbox's key, where a CRI engine has it run: the uid that the agent gave the sandbox."""
 
+ENGINES_IFNAME = "eth0"
+"""How CRI engines call the interface that they have a plugin make, whichever a sandbox begins with."""
+
 _CONTAINER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _NO_CHECK = frozenset({"0.3.1"})
 

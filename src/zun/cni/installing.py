@@ -12,8 +12,8 @@ import msgspec
 from zun.cni import executable
 from zun.cni.options import CniOptions
 from zun.model.errors import Internal, Invalid
+from zun.model.networks import PLUGIN_NAME
 
-PLUGIN_NAME = "zun-cni"
 CONFLIST_NAME = "10-zun.conflist"
 NETWORK_NAME = "zun"
 _VERSION = "1.0.0"

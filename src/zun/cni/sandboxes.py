@@ -15,7 +15,7 @@ import msgspec
 
 from zun.base.keyed_locks import KeyedLocks
 from zun.cni import binding, claims, namespaces
-from zun.cni.asking import Ask
+from zun.cni.asking import ENGINES_IFNAME, Ask
 from zun.cni.bridges import bridge_of
 from zun.cni.firewall.firewall import Firewall
 from zun.cni.firewall.ruleset import elements_of
@@ -55,9 +55,7 @@ class Sandboxes:
         async with self._locks.holding(ask.key):
             sandbox, namespace = await self._workers.do(lambda _: (self._spool.read(ask.key), _identity(ask.netns)))
             check_sandbox(sandbox)
-            if ask.ifname and (not sandbox.attachments or sandbox.attachments[0].ifname != ask.ifname):
-                named = ", ".join(attachment.ifname for attachment in sandbox.attachments) or "none"
-                raise Invalid(f"The engine asks for interface {ask.ifname}; sandbox {ask.key} begins with: {named}.")
+            _check_ifname(ask, sandbox)
             current = self._of(ask.key)
             same = (current.container_id, current.namespace) == (ask.container_id, namespace) if current else False
             if current is not None and same and current.phase is Phase.BOUND:
@@ -243,6 +241,14 @@ class Sandboxes:
 
     def _used(self) -> set[str]:
         return {bridge_of(one).name for bound in self._bound.values() for one in bound.sandbox.attachments}
+
+
+def _check_ifname(ask: Ask, sandbox: SandboxNetwork) -> None:
+    """What its interfaces are called the control plane decides, for they come and go; an engine that insists on another name is refused."""
+    first = sandbox.attachments[0].ifname if sandbox.attachments else ""
+    if ask.ifname and ask.ifname not in {first, ENGINES_IFNAME}:
+        named = ", ".join(attachment.ifname for attachment in sandbox.attachments) or "none"
+        raise Invalid(f"The engine asks for interface {ask.ifname}; sandbox {ask.key} begins with: {named}.")
 
 
 def _identity(netns: str) -> str:

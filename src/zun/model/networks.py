@@ -13,6 +13,9 @@ from zun.model.parts import NetRequest
 CNI = "networks=cni"
 """The capability of a node that plugs its containers into networks of the control plane, and into no others."""
 
+PLUGIN_NAME = "zun-cni"
+"""The plugin that engines which run CNI plugins have to run for every sandbox on such a node."""
+
 MOST_ADDRESSES_V4 = 65_536
 """An IPv4 subnet may be as large as a /16."""
 

@@ -15,7 +15,7 @@ from zun.model.errors import Invalid
 from zun.model.records import ContainerRecord, Intent, Verb
 from zun.model.sandboxes import NO_SANDBOXES, Sandboxes
 from zun.policy.enforcer import Policy
-from zun.services import requirements
+from zun.services import own_networks, requirements
 from zun.services.admitting import Accept
 from zun.services.creating import refuse_reserved
 from zun.services.image_sources import ImageSources
@@ -66,9 +66,7 @@ class Composing:
         spec = self._spec(request, children)
         self._shut_in(caller.project_id, spec, children)
         requirements.check_capsule(spec, children, self._view)
-        if spec.nets:
-            nodes = requirements.known_nodes(self._view)
-            spec.nets = [requirements.with_names(net, nodes) for net in spec.nets]
+        spec.nets = own_networks.resolve(spec.nets, self._view, caller.project_id)
         now = self._clock.now()
         record = ContainerRecord(
             uuid=uuid,

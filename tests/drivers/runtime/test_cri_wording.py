@@ -220,6 +220,27 @@ def test_published_ports_are_said_of_sandboxes_of_containers_and_capsules() -> N
         ]
 
 
+def test_what_the_service_plugs_in_is_refused_while_the_engine_would_have_something_else_do_it() -> None:
+    networks = CriNetworks()
+    with pytest.raises(Unavailable, match="has no plugin"):
+        networks.require_service()
+    networks.learn(STATUS)
+    with pytest.raises(Unavailable, match="has bridge do it"):
+        networks.require_service()
+    networks.learn(cri.StatusResponse(info={"cniconfig": CNI.replace("bridge", "zun-cni")}))
+    networks.require_service()
+    assert networks.by_service
+
+
+def test_where_a_sandboxs_network_is_comes_from_what_it_is_run_with() -> None:
+    spec = (
+        '{"runtimeSpec": {"linux": {"namespaces": [{"type": "pid"}, {"type": "network", "path": "/run/netns/cni-1"}]}}}'
+    )
+    assert seen.network_namespaces(cri.PodSandboxStatusResponse(info={"info": spec})) == ["/run/netns/cni-1"]
+    assert seen.network_namespaces(cri.PodSandboxStatusResponse(info={"info": '{"runtimeSpec": null}'})) == []
+    assert seen.network_namespaces(cri.PodSandboxStatusResponse()) == []
+
+
 def test_handlers_come_from_the_engines_configuration() -> None:
     version = cri.VersionResponse(runtime_name="containerd", runtime_version="1.6.20")
     told = fingerprint(version, STATUS, (), maps_ports=True)
@@ -245,6 +266,7 @@ def test_name_servers_on_loopback_are_not_for_containers(tmp_path: Path) -> None
         ("UNKNOWN", "pull access denied, repository does not exist or may require authorization", NotFound),
         ("NOT_FOUND", "an error occurred when try to find container", NotFound),
         ("UNKNOWN", "dial tcp 127.0.0.1:9: connect: connection refused", Unavailable),
+        ("UNKNOWN", 'plugin type="zun-cni" name="zun" failed (add): namespace /run/x: not found', Unavailable),
         ("UNKNOWN", 'failed to reserve sandbox name "x": name "x" is reserved for "y"', Unavailable),
         ("UNKNOWN", "failed to set removing state: container is in starting state, can't be removed", Unavailable),
         ("UNKNOWN", 'no runtime for "x" is configured', Invalid),

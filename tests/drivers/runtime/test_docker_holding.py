@@ -19,9 +19,9 @@ from zun.drivers.network.cni.client import DaemonClient
 from zun.drivers.network.cni.networks import CniNetworks
 from zun.drivers.runtime.docker.options import DockerOptions
 from zun.drivers.runtime.docker.runtime import DockerRuntime
-from zun.drivers.runtime.types import Channel, ContainerRequest, ExecRequest, LogQuery
+from zun.drivers.runtime.types import Channel, ContainerRequest, ExecRequest, LogQuery, SandboxRequest
 from zun.model.attachments import PublishedPort, SandboxNetwork, sandbox_key
-from zun.model.errors import NotFound
+from zun.model.errors import Conflict, NotFound, Unavailable
 from zun.model.records import SeenState
 
 pytestmark = pytest.mark.network
@@ -74,6 +74,28 @@ class Site:
             unplugged=True,
             addresses=("10.7.0.2", "fd00:7::2"),
             **fields,  # type: ignore[arg-type]
+        )
+        return await self.containers.create(request)
+
+    async def request(self) -> SandboxRequest:
+        """A capsule's sandbox that is prepared."""
+        uuid = new_uuid()
+        await self.networks.prepare(SandboxNetwork(sandbox_key(uuid, 1), (network_attachment(7, 1),)))
+        addresses = ("10.7.0.2", "fd00:7::2")
+        return SandboxRequest(
+            uuid=uuid, generation=1, project_id="p", hostname="shop", unplugged=True, addresses=addresses
+        )
+
+    async def join(self, sandbox: str, capsule: str, *command: str) -> str:
+        """A container in it."""
+        request = ContainerRequest(
+            uuid=new_uuid(),
+            generation=1,
+            project_id="p",
+            image="zun.local/busybox:latest",
+            command=list(command),
+            sandbox=sandbox,
+            capsule=capsule,
         )
         return await self.containers.create(request)
 
@@ -237,3 +259,53 @@ async def test_neighbours_reach_each_other_and_the_engines_containers_none(site:
     client = await site.containers.create(request)
     await site.containers.start(client)
     assert "hello" in await site.ended(client)
+
+
+class _Away:
+    """A daemon that does not answer."""
+
+    async def plug(self, key: str, container_id: str, netns: str) -> None:
+        del container_id, netns
+        raise Unavailable(f"Nobody plugs {key} in now.")
+
+
+async def test_containers_of_a_capsule_find_the_network_that_its_sandbox_was_plugged_into(site: Site) -> None:
+    request = await site.request()
+    sandbox = await site.runtime.pods.create_sandbox(request)
+    assert await site.runtime.pods.create_sandbox(request) == sandbox
+    handle = await site.join(sandbox, request.uuid, "sh", "-c", "ip -o addr; hostname; cat /etc/hosts")
+    await site.containers.start(handle)
+    said = await site.ended(handle)
+    assert "10.7.0.2/24" in said
+    assert "fd00:7::2/64" in said
+    assert "10.7.0.2\tshop" in said
+    assert (await site.runtime.pods.inspect_sandbox(sandbox)).addresses == ()
+    await site.runtime.pods.remove_sandbox(sandbox)
+    assert site.named() == []
+
+
+async def test_a_sandbox_whose_maker_died_before_it_plugged_it_in_is_plugged_in_before_a_container_starts(
+    site: Site,
+) -> None:
+    request = await site.request()
+    dying = await DockerRuntime.open(DockerOptions(), owner=site.owner, clock=SystemClock(), plugger=_Away())
+    try:
+        with pytest.raises(Unavailable):
+            await dying.pods.create_sandbox(request)
+    finally:
+        await dying.close()
+    (found,) = await site.runtime.pods.list_sandboxes()
+    assert found.ready
+    handle = await site.join(found.handle, request.uuid, *SHOW)
+    await site.containers.start(handle)
+    assert "10.7.0.2/24" in await site.ended(handle)
+
+
+async def test_no_container_is_started_in_a_sandbox_that_cannot_be_plugged_in(site: Site) -> None:
+    request = await site.request()
+    sandbox = await site.runtime.pods.create_sandbox(request)
+    handle = await site.join(sandbox, request.uuid, "sleep", "1000")
+    await site.networks.release(sandbox_key(request.uuid, 1))
+    with pytest.raises(Conflict):
+        await site.containers.start(handle)
+    assert (await site.containers.inspect(handle)).state is SeenState.CREATED

@@ -3,6 +3,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -157,6 +158,29 @@ def test_a_container_that_somebody_else_plugs_in_joins_its_holder_which_is_told_
     assert (holder["Hostname"], holder["HostConfig"]["ExtraHosts"]) == ("web", ["web:10.0.0.2"])
     assert holder["HostConfig"]["NetworkMode"] == "none"
     assert labels.is_holder(holder["Labels"])
+
+
+def test_a_sandbox_that_somebody_else_plugs_in_has_no_network_of_the_engines_and_its_name_stands_for_its_addresses() -> (
+    None
+):
+    asked = SandboxRequest(uuid="u" * 20, generation=1, project_id="p", exposed_ports=["80"])
+    plain = request.sandbox_body(asked, owner="me", options=DockerOptions())
+    assert plain["HostConfig"]["NetworkMode"] == "default"
+    assert "Hostname" not in plain
+    asked = msgspec.structs.replace(asked, unplugged=True, addresses=("10.0.0.2", "fd00::2"))
+    told = request.sandbox_body(asked, owner="me", options=DockerOptions())
+    assert told["Hostname"] == "u" * 12
+    assert told["HostConfig"]["NetworkMode"] == "none"
+    assert told["HostConfig"]["ExtraHosts"] == [f"{'u' * 12}:10.0.0.2", f"{'u' * 12}:fd00::2"]
+    assert request.is_unplugged(told)
+    assert not request.is_unplugged(plain)
+
+
+def test_the_sandbox_that_a_container_joins_is_its_capsules() -> None:
+    child = {"HostConfig": {"NetworkMode": "container:abc"}, "Config": {"Labels": {labels.CAPSULE: "c"}}}
+    assert request.joined_sandbox(child) == "abc"
+    alone = {"HostConfig": {"NetworkMode": "container:abc-net"}, "Config": {"Labels": {labels.CAPSULE: ""}}}
+    assert request.joined_sandbox(alone) == ""
 
 
 def test_no_image_makes_a_container_a_holder_or_speaks_for_it() -> None:

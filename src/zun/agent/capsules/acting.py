@@ -12,7 +12,7 @@ from zun.agent.observing import plan_restart
 from zun.agent.operations.job import Job, Steps
 from zun.agent.operations.making import make
 from zun.agent.operations.start import run_object
-from zun.agent.request import exposed_of, network_request, networks_of
+from zun.agent.request import engine_networks, exposed_of, first_addresses
 from zun.agent.tools import Tools
 from zun.drivers.runtime.types import ContainerRequest, SandboxRequest
 from zun.model.capsule import child_claim, child_shares
@@ -71,6 +71,9 @@ class ChildJob(Job):
             published=(),
         )
 
+    async def prepare_network(self) -> None:
+        """Its sandbox's was prepared, and is its own."""
+
     async def look(self, why: str = "") -> None:
         """See how it is. `why` it has ended, when the agent ended it."""
         looked_at = self.tools.clock.now()
@@ -95,11 +98,14 @@ async def make_sandbox(tools: Tools, wanted: Inbox, memory: Memory, steps: Steps
         privileged=any(child.spec.privileged for child in wanted.children),
         exposed_ports=exposed_of(wanted),
         published=tuple(wanted.published),
-        networks=tuple(network_request(net) for net in networks_of(wanted, memory)),
+        networks=engine_networks(wanted, memory),
+        unplugged=wanted.attachments is not None,
+        addresses=first_addresses(wanted),
     )
     try:
         with steps.step("sandbox"):
             await tools.touch.permission(None)
+            await tools.plugs.prepare(wanted)
             handle = await _sandbox(tools, request)
             looked_at = tools.clock.now()
             seen = await tools.engine.inspect_sandbox(handle)

@@ -22,6 +22,7 @@ from zun.agent.waiting import Bell
 from zun.base.backoff import Backoff
 from zun.base.request_scope import in_request
 from zun.drivers.runtime.types import RuntimeEvent, SandboxSeen, Seen
+from zun.model.attachments import sandbox_key
 from zun.model.errors import ZunError
 from zun.model.records import Inbox, Intent, SeenState
 
@@ -286,6 +287,7 @@ class CapsuleWorker:
         """Nothing of it is left here; what was seen last of its containers stays readable."""
         await self._remove_all()
         observation = self.memory.observation
+        await self._tools.plugs.release(sandbox_key(self.memory.uuid, observation.generation))
         observation.state, observation.runtime_id, observation.reason = SeenState.GONE, "", ""
         observation.addresses = []
         self.memory.due = self.memory.grace_until = None

@@ -98,6 +98,10 @@ class Job:
             self.wanted, self.memory, file_paths, engine.shared_cpus, checks_health=engine.checks_health
         )
 
+    async def prepare_network(self) -> None:
+        """Whoever plugs it in knows into what. Raises `Conflict`, and what the network port raises."""
+        await self.tools.plugs.prepare(self.wanted)
+
     async def look(self) -> None:
         """See how it is."""
         looked_at = self.tools.clock.now()

@@ -30,7 +30,7 @@ async def make(job: Job, *, with_image: bool = True) -> None:
     with job.steps.step("create"):
         files = job.wanted.files
         paths = await job.tools.files.place(job.uuid, await job.blobs(), files) if files else {}
-        await job.tools.plugs.prepare(job.wanted)
+        await job.prepare_network()
         handle = await job.tools.engine.create(job.request(paths))
     observation = job.memory.observation
     observation.runtime_id = handle

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the kernel's tables are as they were written: the same elements, and as many chains and rules. Pure."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from zun.cni.firewall.ruleset import FAMILIES, MAPS, SETS, Elements
 
+_HEXADECIMAL = re.compile("0x[0-9a-f]+")
 _Listed = Mapping[str, list[dict[str, Any]] | None]
 
 
@@ -39,7 +41,7 @@ def _elements_in(listed: list[dict[str, Any]]) -> dict[tuple[str, str], frozense
     for one in listed:
         told = one.get("set") or one.get("map")
         if told is not None:
-            held = frozenset(_text(element) for element in told.get("elem", ()))
+            held = frozenset(_shown(_text(element)) for element in told.get("elem", ()))
             if held:
                 found[told["family"], told["name"]] = held
     return found
@@ -54,7 +56,7 @@ def _text(element: Any) -> str:
 
 
 def _numbered(wanted: Elements) -> dict[tuple[str, str], frozenset[str]]:
-    """As nft shows them: numbers in decimal, names without quotes."""
+    """As they are compared: numbers in decimal, names without quotes."""
     return {
         place: frozenset(_shown(text) for text in texts)
         for place, texts in wanted.items()
@@ -63,5 +65,6 @@ def _numbered(wanted: Elements) -> dict[tuple[str, str], frozenset[str]]:
 
 
 def _shown(text: str) -> str:
+    """Versions of nft differ in whether large numbers are told in decimal or not."""
     parts = text.replace('"', "").split(" . ")
-    return " . ".join(str(int(part, 16)) if part.startswith("0x") else part for part in parts)
+    return " . ".join(str(int(part, 16)) if _HEXADECIMAL.fullmatch(part) else part for part in parts)

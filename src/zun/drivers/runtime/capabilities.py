@@ -40,6 +40,9 @@ _MEANING = {
 _BY_AGENT = frozenset({Capability.HEALTH})
 """What the agent does, by running commands, where the engine does not."""
 
+_BY_SERVICE = {Capability.NETWORKS: "where the service plugs in: `[network] driver = cni`"}
+"""What nodes with a CRI engine offer although the engine does not have it."""
+
 
 def table() -> str:
     """The page."""
@@ -53,7 +56,9 @@ def table() -> str:
 def _of_cri(capability: Capability) -> str:
     if capability in OF_CRI:
         return CONDITIONAL_OF_CRI.get(capability, "yes")
-    return "by the agent" if capability in _BY_AGENT and Capability.EXEC in OF_CRI else "no"
+    if capability in _BY_AGENT and Capability.EXEC in OF_CRI:
+        return "by the agent"
+    return _BY_SERVICE.get(capability, "no")
 
 
 if __name__ == "__main__":

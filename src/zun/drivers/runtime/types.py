@@ -152,7 +152,8 @@ class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SandboxRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A sandbox to be made: what the containers of a capsule share. The first network is the primary one; none means the engine's default.
+    """A sandbox to be made: what the containers of a capsule share. The first network is the primary one; none means the engine's default,
+    unless it is `unplugged`: then somebody else plugs it in before any container in it starts, and its name stands for `addresses`.
     `privileged`: a container that will join it is.
     """
 
@@ -165,6 +166,8 @@ class SandboxRequest(msgspec.Struct, frozen=True, kw_only=True):
     exposed_ports: list[str] = []
     published: tuple[PublishedPort, ...] = ()
     networks: tuple[NetworkRequest, ...] = ()
+    unplugged: bool = False
+    addresses: tuple[str, ...] = ()
 
 
 class SandboxSeen(msgspec.Struct, frozen=True, kw_only=True):

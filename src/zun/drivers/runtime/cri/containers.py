@@ -33,7 +33,7 @@ from zun.drivers.runtime.cri.places import Places, Record
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
 from zun.drivers.runtime.cri.starts import Starts
 from zun.drivers.runtime.host.cgroups import bound_processes
-from zun.drivers.runtime.types import ContainerRequest, Fingerprint, RuntimeEvent, Seen
+from zun.drivers.runtime.types import ContainerRequest, Fingerprint, RuntimeEvent, SandboxRequest, Seen
 from zun.model.errors import Conflict, Internal, Invalid, NotFound, Timeout, Unavailable, Unsupported, ZunError
 
 _log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class CriContainers:
         wording.check(request)
         if not self._handlers:
             await self.fingerprint()
-        network = self._networks.choose(request.networks)
+        network = await self.network_for(request)
         if request.runtime and request.runtime not in self._handlers:
             usable = ", ".join(self._handlers)
             raise Invalid(f"There is no runtime {request.runtime} on this node; choose one of: {usable}.")
@@ -137,6 +137,15 @@ class CriContainers:
             )
             await self._make_first(which, record, attempt)
         return which.handle
+
+    async def network_for(self, request: ContainerRequest | SandboxRequest) -> str:
+        """The engine's network that it will be on; "" for what the service plugs in. Raises `NotFound`, `Invalid`, `Unavailable`."""
+        if not request.unplugged:
+            return self._networks.choose(request.networks)
+        if not self._networks.by_service:
+            await self.fingerprint()  # it may have been set up since
+        self._networks.require_service()
+        return ""
 
     async def start(self, handle: str) -> None:
         """Start it; already running is no error."""

@@ -10,11 +10,13 @@ import grpc.aio
 
 from zun.drivers.runtime.wording_rule import Rule
 from zun.model.errors import Conflict, Denied, Internal, Invalid, NotFound, Timeout, Unavailable, Unsupported, ZunError
+from zun.model.networks import PLUGIN_NAME
 
 _LONGEST_TEXT = 600
 
 
 _RULES = (
+    Rule((f'"{PLUGIN_NAME}"',), Unavailable, "It is tried again by whoever tries this again; look at the log of the network daemon."),
     Rule(("failed to start io pipe copy", "failed to open stdin fifo", "failed to open stdout fifo"),
           Conflict, "The engine's death has spoiled it; start it again."),
     Rule(

@@ -2,17 +2,17 @@
 """Network namespaces that containerd forgot: it makes one before it writes down whose it is, and may be killed in between.
 
 Only where containerd keeps them in a directory of its own (`netns_mounts_under_state_dir`) can a forgotten one be told from a
-stranger's. One that no sandbox names for longer than making a sandbox can take is let go of; it has no links, those come later.
+stranger's. One that no sandbox names for longer than making a sandbox can take is let go of, with the links that are in it.
 """
 
 import asyncio
-import json
 import logging
 from pathlib import Path
 
 from zun.base.clock import Clock
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri.calls import RuntimeCalls
+from zun.drivers.runtime.cri.seen import network_namespaces
 from zun.drivers.runtime.host.children import run
 from zun.model.errors import NotFound, Timeout
 
@@ -56,9 +56,7 @@ class LostNamespaces:
             told = await self._calls.sandbox_status(request, "show the sandbox")
         except NotFound:
             return set()
-        spec = json.loads(told.info.get("info") or "{}").get("runtimeSpec") or {}
-        namespaces = (spec.get("linux") or {}).get("namespaces") or ()
-        return {Path(one["path"]).name for one in namespaces if one.get("type") == "network" and one.get("path")}
+        return {Path(path).name for path in network_namespaces(told)}
 
     async def _let_go(self, name: str) -> None:
         if self._directory is None:

@@ -19,6 +19,7 @@ from zun.drivers.runtime.cri.calls import SNAPSHOTTER, ContainerdCalls, RuntimeC
 from zun.drivers.runtime.cri.handles import Identity
 from zun.drivers.runtime.cri.options import CriOptions
 from zun.drivers.runtime.cri.places import Places, Record
+from zun.drivers.runtime.cri.plugging import Plugging
 from zun.drivers.runtime.cri.resolving import name_servers
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
 from zun.drivers.runtime.cri.seen import sandbox_addresses
@@ -38,6 +39,7 @@ class Making:
         containerd: ContainerdCalls,
         sandboxes: Sandboxes,
         places: Places,
+        plugging: Plugging,
         *,
         owner: str,
         options: CriOptions,
@@ -46,6 +48,7 @@ class Making:
         self._containerd = containerd
         self._sandboxes = sandboxes
         self._places = places
+        self._plugging = plugging
         self._owner = owner
         self._options = options
 
@@ -56,6 +59,8 @@ class Making:
         sandbox_id = await self._sandboxes.run(
             self._config(which, record, attempt, self._places.groups.of_sandbox(which.handle)), handler
         )
+        if record.request.unplugged:
+            await self._plugging.confirm(which, sandbox_id)
         addresses = sandbox_addresses(await self._sandboxes.status(sandbox_id))
         self._places.write_hosts(which.handle, wording.hostname(record.request), addresses)
         return sandbox_id
@@ -72,7 +77,10 @@ class Making:
             group=self._places.groups.of_sandbox(which.handle),
         )
         await asyncio.to_thread(self._places.expect, which.handle)  # a call that is cut off leaves a control group
-        return await self._sandboxes.run(config, request.runtime or self._options.default_runtime)
+        sandbox_id = await self._sandboxes.run(config, request.runtime or self._options.default_runtime)
+        if request.unplugged:
+            await self._plugging.confirm(which, sandbox_id)
+        return sandbox_id
 
     async def unmake_pod(self, which: Identity, sandbox_id: str) -> None:
         """Remove it with its control group."""

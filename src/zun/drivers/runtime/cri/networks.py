@@ -2,7 +2,8 @@
 """The engine's network: the `Networks` part of the port, as far as CNI plugins behind a CRI engine allow.
 
 The engine puts every sandbox on the one network that its CNI configuration names, chooses the address, and can change nothing later.
-So there is one network to name, without fixed addresses; attaching and detaching are lacking, and said to be.
+So there is one network to name, without fixed addresses; attaching and detaching are lacking, and said to be. Where the service plugs
+containers in, that configuration names its plugin, and networks are none of this engine's business.
 """
 
 import json
@@ -10,7 +11,8 @@ from typing import Any, NoReturn
 
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.types import NetworkRequest
-from zun.model.errors import Invalid, NotFound, Unsupported
+from zun.model.errors import Invalid, NotFound, Unavailable, Unsupported
+from zun.model.networks import PLUGIN_NAME
 from zun.model.records import NetworkInfo
 
 _LOOPBACK = "cni-loopback"
@@ -45,6 +47,19 @@ class CriNetworks:
         if len(wished) > 1:
             raise Invalid("A container of this engine has one network; name one, or none.")
         return default
+
+    @property
+    def by_service(self) -> bool:
+        """Whether the engine said last that it has the service's plugin plug sandboxes in."""
+        return bool(self._known) and self._known[0].driver == PLUGIN_NAME
+
+    def require_service(self) -> None:
+        """Raises `Unavailable` when it does not: something else would plug in what is to be on networks of the service."""
+        if not self.by_service:
+            there = f"has {self._known[0].driver or 'another plugin'} do it" if self._known else "has no plugin for it"
+            raise Unavailable(
+                f"The engine is to have {PLUGIN_NAME} plug this in, but {there}; set bin_dir and conf_dir in section [cni] to where its CNI plugins and their configuration are."
+            )
 
     async def attach(self, handle: str, request: NetworkRequest) -> None:  # noqa: ARG002 - as the port has it
         """Lacking."""

@@ -10,7 +10,7 @@ from zun.drivers.runtime.cri.attempts import Attempts
 from zun.drivers.runtime.cri.containers import CriContainers
 from zun.drivers.runtime.cri.handles import Identity, identity_of
 from zun.drivers.runtime.cri.making import Making
-from zun.drivers.runtime.cri.networks import CriNetworks
+from zun.drivers.runtime.cri.plugging import Plugging
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
 from zun.drivers.runtime.cri.seen import pod_addresses
 from zun.drivers.runtime.types import SandboxRequest, SandboxSeen
@@ -30,22 +30,24 @@ class CriPods:
         attempts: Attempts,
         sandboxes: Sandboxes,
         making: Making,
-        networks: CriNetworks,
+        plugging: Plugging,
     ) -> None:
         self._containers = containers
         self._attempts = attempts
         self._sandboxes = sandboxes
         self._making = making
-        self._networks = networks
+        self._plugging = plugging
 
     async def create_sandbox(self, request: SandboxRequest) -> str:
         """Make it, ready; one call of the engine's."""
         which = Identity(request.uuid, request.generation)
         identity_of(which.handle)
-        network = self._networks.choose(request.networks)
+        network = await self._containers.network_for(request)
         async with self._attempts.lock(which.handle):
             for known in await self._sandboxes.of_capsule(which):
                 if known.state == cri.SANDBOX_READY:
+                    if request.unplugged:
+                        await self._plugging.confirm(which, known.id)
                     return known.id
                 raise Conflict("The sandbox has ended; remove it and make another.")
             return await self._making.pod(request, network)

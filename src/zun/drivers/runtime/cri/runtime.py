@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn, Self
 
 from zun.base.clock import Clock
+from zun.drivers.runtime.base import Plugger
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri.archives import Archives
 from zun.drivers.runtime.cri.attaching import Attaching
@@ -26,6 +27,7 @@ from zun.drivers.runtime.cri.networks import CriNetworks
 from zun.drivers.runtime.cri.options import CriOptions
 from zun.drivers.runtime.cri.orphans import Orphans
 from zun.drivers.runtime.cri.places import Places
+from zun.drivers.runtime.cri.plugging import Plugging
 from zun.drivers.runtime.cri.pods import CriPods
 from zun.drivers.runtime.cri.request import sandbox_namespace
 from zun.drivers.runtime.cri.sandboxes import Sandboxes
@@ -51,12 +53,23 @@ class _Engine(NamedTuple):
 class CriRuntime:
     """A `Runtime` on a CRI engine; made by `open`."""
 
+    _working: asyncio.Task[NoReturn] | None = None
+
     def __init__(
-        self, options: CriOptions, wires: list[Wire], places: Places, *, owner: str, clock: Clock, engine: _Engine
+        self,
+        options: CriOptions,
+        wires: list[Wire],
+        places: Places,
+        *,
+        owner: str,
+        clock: Clock,
+        engine: _Engine,
+        plugger: Plugger | None = None,
     ) -> None:
         runtime, containerd = RuntimeCalls(wires[0]), ContainerdCalls(wires[0])
         attempts, starts, sandboxes = Attempts(runtime, containerd, owner), Starts(), Sandboxes(runtime, owner)
-        making = Making(runtime, containerd, sandboxes, places, owner=owner, options=options)
+        plugging = Plugging(sandboxes, plugger)
+        making = Making(runtime, containerd, sandboxes, places, plugging, owner=owner, options=options)
         archives = Archives(
             containerd, attempts, making, places, task_root=engine.task_root, idle_seconds=options.idle_seconds
         )
@@ -67,22 +80,13 @@ class CriRuntime:
             attempts=attempts,
             sandboxes=sandboxes,
             places=places,
-            orphans=Orphans(
-                runtime,
-                containerd,
-                task_root=engine.task_root,
-                endpoint=options.endpoint,
-                namespace=sandbox_namespace(owner),
-            ),
+            orphans=_orphans(runtime, containerd, engine, options, owner),
             lost=LostNamespaces(runtime, engine.namespaces, clock, patience_seconds=2 * options.call_seconds),
             owner=owner,
             clock=clock,
             options=options,
         )
-        self._spare = Spare(containerd)
-        for wire in wires:
-            wire.mend = self._spare.spend
-        self._working: asyncio.Task[NoReturn] | None = None
+        self._spare = _spare(containerd, wires)
         self._networks = CriNetworks()
         self._images = CriImages(runtime, ImageCalls(wires[-1]), containerd, clock, pull_seconds=options.pull_seconds)
         self._containers = CriContainers(
@@ -100,7 +104,7 @@ class CriRuntime:
             clock=clock,
             options=options,
         )
-        self._pods = CriPods(self._containers, attempts, sandboxes, making, self._networks)
+        self._pods = CriPods(self._containers, attempts, sandboxes, making, plugging)
         self._streams = CriStreams(
             containerd,
             attempts=attempts,
@@ -113,8 +117,11 @@ class CriRuntime:
         )
 
     @classmethod
-    async def open(cls, options: CriOptions, *, owner: str, clock: Clock, state_dir: Path) -> Self:
+    async def open(
+        cls, options: CriOptions, *, owner: str, clock: Clock, state_dir: Path, plugger: Plugger | None = None
+    ) -> Self:
         """Connect to the engine. `owner` is the id of this node: containers of others are never touched. `state_dir` is ours alone.
+        `plugger` knows of those that the engine has the service's plugin plug in; None: there are none such.
 
         Raises `Unavailable` when no engine answers, with what to do, `Invalid` for an address that is none, and `Unsupported` for an
         engine or a storage that the driver cannot work with.
@@ -129,7 +136,7 @@ class CriRuntime:
             groups = Groups(options.cgroup_parent)
             places = Places(state_dir, groups, log_dir=options.log_dir, volume_dir=options.volume_dir)
             places.prepare()
-            runtime = cls(options, wires, places, owner=owner, clock=clock, engine=engine)
+            runtime = cls(options, wires, places, owner=owner, clock=clock, engine=engine, plugger=plugger)
             await runtime.containers.fingerprint()
             await runtime.begin()
             stack.pop_all()
@@ -183,6 +190,20 @@ class CriRuntime:
         await self._streams.close()
         for wire in self._wires:
             await wire.close()
+
+
+def _spare(containerd: ContainerdCalls, wires: list[Wire]) -> Spare:
+    spare = Spare(containerd)
+    for wire in wires:
+        wire.mend = spare.spend
+    return spare
+
+
+def _orphans(
+    runtime: RuntimeCalls, containerd: ContainerdCalls, engine: _Engine, options: CriOptions, owner: str
+) -> Orphans:
+    namespace = sandbox_namespace(owner)
+    return Orphans(runtime, containerd, task_root=engine.task_root, endpoint=options.endpoint, namespace=namespace)
 
 
 async def _check(calls: RuntimeCalls) -> _Engine:

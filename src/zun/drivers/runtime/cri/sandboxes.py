@@ -9,6 +9,7 @@ from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri import labels
 from zun.drivers.runtime.cri.calls import RuntimeCalls
 from zun.drivers.runtime.cri.handles import Identity
+from zun.drivers.runtime.cri.seen import network_namespaces
 from zun.model.errors import NotFound
 
 
@@ -44,6 +45,14 @@ class Sandboxes:
         """One sandbox now. Raises `NotFound`."""
         request = cri.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
         return (await self._calls.sandbox_status(request, "show the sandbox")).status
+
+    async def network_namespace(self, sandbox_id: str) -> str:
+        """The path of its network namespace. Raises `NotFound` for a sandbox that is gone, or has none of its own."""
+        request = cri.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id, verbose=True)
+        told = await self._calls.sandbox_status(request, "show the sandbox")
+        for path in network_namespaces(told):
+            return path
+        raise NotFound(f"Sandbox {sandbox_id[:12]} has no network of its own.")
 
     async def stop(self, sandbox_id: str) -> None:
         """End what runs in it and give its network back; gone is no error."""

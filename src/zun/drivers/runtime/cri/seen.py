@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the engine shows, in our words. Pure, like its counterpart `request.py`."""
 
+import json
+
 from zun.drivers.runtime.cri import cri_pb2 as cri
 from zun.drivers.runtime.cri import labels
 from zun.drivers.runtime.cri.handles import Identity
@@ -67,6 +69,13 @@ def sandbox_addresses(status: cri.PodSandboxStatus) -> list[str]:
     return [address for address in (network.ip, *(more.ip for more in network.additional_ips)) if address]
 
 
+def network_namespaces(told: cri.PodSandboxStatusResponse) -> list[str]:
+    """Where a sandbox's network is, by what the engine runs it with; from a verbose status."""
+    spec = json.loads(told.info.get("info") or "{}").get("runtimeSpec") or {}
+    namespaces = (spec.get("linux") or {}).get("namespaces") or ()
+    return [one["path"] for one in namespaces if one.get("type") == "network" and one.get("path")]
+
+
 def pod_addresses(status: cri.PodSandboxStatus) -> tuple[Address, ...]:
     """The addresses of a capsule's sandbox, which knows its network."""
     return _addresses(status.annotations.get(labels.NETWORK, ""), status)
@@ -79,7 +88,8 @@ def _exit_code(status: cri.ContainerStatus, *, failed: bool) -> int:
 
 
 def _addresses(network: str, sandbox: cri.PodSandboxStatus | None) -> tuple[Address, ...]:
-    if sandbox is None:
+    """None of what the service plugged in, which is on no network of the engine's: the service knows them."""
+    if sandbox is None or not network:
         return ()
     return tuple(
         Address(network=network, addr=address, version=6 if ":" in address else 4, port=sandbox.id)

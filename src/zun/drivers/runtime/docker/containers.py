@@ -43,7 +43,9 @@ class DockerContainers:
         self._networks = networks
         self._terminals = terminals
         self._holders = holders
-        self._held: dict[str, bool] = {}  # whether a container, by handle, joins the network of a holder
+        self._held: dict[
+            str, bool
+        ] = {}  # whether a container, by handle, joins what has to be plugged in before it starts
         self._disk_quota: bool | None = None
         self._out_of_memory: dict[str, float] = {}  # when, by handle, until it is removed
 
@@ -107,7 +109,7 @@ class DockerContainers:
             return await self._adopt(request, name)
         handle: str = made["Id"]
         self._terminals.remember(handle, tty=request.tty)
-        self._held[handle] = request.unplugged
+        self._held[handle] = self._holders.concerns(request)
         if len(request.networks) > 1:
             await self._connect_further(handle, request, present=())
         return handle
@@ -176,7 +178,7 @@ class DockerContainers:
         known = seen.identity(told)
         if known is None or known[0] != self._owner:
             raise NotFound(f"Container {handle[:12]} is not one of this node's; list the containers.")
-        self._held[handle] = bool(wording.joined(told))
+        self._held[handle] = self._holders.concerns_told(told)
         return told
 
     async def _has_sandbox_image(self) -> bool:

@@ -15,6 +15,7 @@ from zun.drivers.runtime.base import Plugger
 from zun.drivers.runtime.docker import request as wording
 from zun.drivers.runtime.docker import seen
 from zun.drivers.runtime.docker.engine import Engine
+from zun.drivers.runtime.types import ContainerRequest
 from zun.model.attachments import sandbox_key
 from zun.model.errors import Conflict, NotFound, Unavailable, ZunError
 
@@ -24,7 +25,10 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 class Holders:
-    """The holders of one owner's containers. `plugger` None: nothing can be plugged in, and no such container started."""
+    """The holders of one owner's containers, and the sandboxes of its capsules, which hold the network of several.
+
+    `plugger` None: nothing can be plugged in, and nothing that is to be is started.
+    """
 
     def __init__(self, engine: Engine, owner: str, plugger: Plugger | None) -> None:
         self._engine = engine
@@ -34,19 +38,56 @@ class Holders:
     async def ready(self, told: dict[str, Any]) -> None:
         """What an inspected container joins is there and plugged in; a container with a network of its own needs nothing.
 
-        Raises `Unavailable`, and what the plugger raises.
+        Raises `Unavailable`, `Conflict` for one whose capsule's sandbox has ended, and what the plugger raises.
         """
         name = wording.joined(told)
         known = seen.identity(told)
         if not name or known is None:
+            await self._ready_sandbox(wording.joined_sandbox(told))
             return
-        if self._plugger is None:
-            raise Unavailable(
-                "This container is plugged in by the service, which this node does not do; set driver = cni in section [network]."
-            )
+        plugger = self._who_plugs()
         holder = await self._running(name, told)
         _, uuid, generation = known
-        await self._plugger.plug(sandbox_key(uuid, generation), holder["Id"], f"/proc/{holder['State']['Pid']}/ns/net")
+        await plugger.plug(sandbox_key(uuid, generation), holder["Id"], _namespace(holder))
+
+    async def plug_sandbox(self, handle: str) -> None:
+        """A capsule's sandbox that runs, and whose network is not the engine's, is plugged in; again changes nothing.
+
+        Raises `NotFound`, `Unavailable`, `Conflict` for one that has ended, and what the plugger raises.
+        """
+        told = await self._engine.call("GET", f"containers/{handle}/json", "show the sandbox")
+        known = seen.sandbox_identity(told["Config"].get("Labels"))
+        if known is None or not wording.is_unplugged(told):
+            return
+        plugger = self._who_plugs()
+        if not told["State"]["Pid"]:
+            raise Conflict("The sandbox has ended; remove it and make another.")
+        _, uuid, generation = known
+        await plugger.plug(sandbox_key(uuid, generation), told["Id"], _namespace(told))
+
+    def concerns(self, request: ContainerRequest) -> bool:
+        """Whether there is anything to see to before such a container starts."""
+        return request.unplugged or bool(request.sandbox and self._plugger is not None)
+
+    def concerns_told(self, told: Mapping[str, Any]) -> bool:
+        """The same of an inspected container."""
+        return bool(wording.joined(told) or (wording.joined_sandbox(told) and self._plugger is not None))
+
+    def _who_plugs(self) -> Plugger:
+        if self._plugger is None:
+            raise Unavailable(
+                "This is plugged in by the service, which this node does not do; set driver = cni in section [network]."
+            )
+        return self._plugger
+
+    async def _ready_sandbox(self, handle: str) -> None:
+        """Whoever made the sandbox may have died before he plugged it in."""
+        if not handle or self._plugger is None:
+            return
+        try:
+            await self.plug_sandbox(handle)
+        except NotFound as error:
+            raise Conflict(f"The sandbox is not what it was, and is to be made anew: {error.message}") from error
 
     async def remove(self, told: Mapping[str, Any]) -> None:
         """The holder of an inspected container that was removed is gone."""
@@ -75,7 +116,7 @@ class Holders:
         """The namespace lives on with the container's own process."""
         told = await self._engine.call("GET", f"containers/{container_id}/json", "show the container")
         if self._plugger is not None and told["State"]["Pid"]:
-            await self._plugger.plug(key, container_id, f"/proc/{told['State']['Pid']}/ns/net")
+            await self._plugger.plug(key, container_id, _namespace(told))
 
     @staticmethod
     async def _trying(work: Awaitable[None]) -> None:
@@ -139,6 +180,11 @@ class Holders:
         except Conflict as error:
             if "already in progress" not in error.message:
                 raise
+
+
+def _namespace(told: Mapping[str, Any]) -> str:
+    """Where the network of an inspected container that runs is."""
+    return f"/proc/{told['State']['Pid']}/ns/net"
 
 
 def _holds(listed: Mapping[str, Any], label: str) -> tuple[str, str]:

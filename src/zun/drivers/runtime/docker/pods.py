@@ -16,6 +16,7 @@ from zun.drivers.runtime.docker import request as wording
 from zun.drivers.runtime.docker import seen
 from zun.drivers.runtime.docker.containers import DockerContainers
 from zun.drivers.runtime.docker.engine import Engine
+from zun.drivers.runtime.docker.holding import Holders
 from zun.drivers.runtime.docker.networks import DockerNetworks
 from zun.drivers.runtime.types import SandboxRequest, SandboxSeen
 from zun.model.errors import Conflict, NotFound, Unavailable, ZunError
@@ -26,11 +27,14 @@ _REMOVALS_AT_ONCE = 8
 class DockerPods:
     """Implements `Pods` on a Docker engine, for one owner."""
 
-    def __init__(self, engine: Engine, owner: str, containers: DockerContainers, networks: DockerNetworks) -> None:
+    def __init__(
+        self, engine: Engine, owner: str, containers: DockerContainers, networks: DockerNetworks, *, holders: Holders
+    ) -> None:
         self._engine = engine
         self._owner = owner
         self._containers = containers
         self._networks = networks
+        self._holders = holders
 
     async def create_sandbox(self, request: SandboxRequest) -> str:
         """Make and start it, with all its networks."""
@@ -80,6 +84,7 @@ class DockerPods:
                 if network.network not in present:
                     await self._networks.attach(handle, network)
             await self._engine.call("POST", f"containers/{handle}/start", "start the sandbox")
+            await self._plug(handle, request)
         except (Unavailable, asyncio.CancelledError):
             raise
         except ZunError:
@@ -101,7 +106,12 @@ class DockerPods:
             return await self._start(handle, request, tuple(told["NetworkSettings"].get("Networks") or {}))
         if state != "running":
             raise Conflict(f"The sandbox {name} has ended; remove it and make another.")
+        await self._plug(handle, request)
         return handle
+
+    async def _plug(self, handle: str, request: SandboxRequest) -> None:
+        if request.unplugged:
+            await self._holders.plug_sandbox(handle)
 
     async def _inspect(self, handle: str) -> dict[str, Any]:
         told: dict[str, Any] = await self._engine.call("GET", f"containers/{handle}/json", "show the sandbox")

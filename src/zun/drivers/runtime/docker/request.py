@@ -22,7 +22,8 @@ _ID_PREFIX = "sha256:"
 _JOINS = "container:"
 _HOLDER = "-net"
 _HOLDER_PROCESSES = 16
-_FORBIDDEN_NETWORKS = frozenset({"host", "none"})
+_NO_NETWORK = "none"
+_FORBIDDEN_NETWORKS = frozenset({"host", _NO_NETWORK})
 
 
 def name(uuid: str, generation: int) -> str:
@@ -87,6 +88,18 @@ def joined(told: Mapping[str, Any]) -> str:
     return mode.removeprefix(_JOINS) if mode.startswith(_JOINS) and mode.endswith(_HOLDER) else ""
 
 
+def joined_sandbox(told: Mapping[str, Any]) -> str:
+    """The id of the sandbox that an inspected container joins; "" for one that is of no capsule."""
+    mode = (told.get("HostConfig") or {}).get("NetworkMode") or ""
+    is_of_capsule = bool((told["Config"].get("Labels") or {}).get(labels.CAPSULE))
+    return mode.removeprefix(_JOINS) if is_of_capsule and mode.startswith(_JOINS) else ""
+
+
+def is_unplugged(told: Mapping[str, Any]) -> bool:
+    """Whether the engine plugs an inspected container into nothing, since somebody else does."""
+    return bool((told.get("HostConfig") or {}).get("NetworkMode") == _NO_NETWORK)
+
+
 def holder_body(told: Mapping[str, Any], options: DockerOptions) -> dict[str, Any]:
     """The body of the call that makes the holder of an inspected container: it may do as good as nothing, for nothing is what it has to do."""
     own = told["Config"]["Labels"]
@@ -102,8 +115,8 @@ def holder_body(told: Mapping[str, Any], options: DockerOptions) -> dict[str, An
         },
         "HostConfig": {
             "RestartPolicy": {"Name": "no"},
-            "NetworkMode": "none",
-            "ExtraHosts": [f"{hostname}:{addr}" for addr in own.get(labels.ADDRESSES, "").split(",") if addr],
+            "NetworkMode": _NO_NETWORK,
+            "ExtraHosts": _hosts(hostname, own.get(labels.ADDRESSES, "").split(",")),
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
@@ -125,7 +138,7 @@ def sandbox_body(request: SandboxRequest, *, owner: str, options: DockerOptions)
         "ExposedPorts": {port if "/" in port else f"{port}/tcp": {} for port in request.exposed_ports},
         "HostConfig": {
             "RestartPolicy": {"Name": "no"},
-            "NetworkMode": first.network if first is not None else "default",
+            "NetworkMode": _NO_NETWORK if request.unplugged else first.network if first is not None else "default",
             **_published(request.published),
             "IpcMode": "shareable",
             "ReadonlyRootfs": True,
@@ -136,11 +149,19 @@ def sandbox_body(request: SandboxRequest, *, owner: str, options: DockerOptions)
             **({"Runtime": runtime} if runtime else {}),
         },
     }
-    if request.hostname:
+    if request.unplugged:
+        hostname = request.hostname or request.uuid[:12]
+        body["Hostname"], body["HostConfig"]["ExtraHosts"] = hostname, _hosts(hostname, request.addresses)
+    elif request.hostname:
         body["Hostname"] = request.hostname
     if first is not None:
         body["NetworkingConfig"] = {"EndpointsConfig": {first.network: endpoint(first)}}
     return body
+
+
+def _hosts(hostname: str, addresses: Iterable[str]) -> list[str]:
+    """What the engine writes into hosts files: it knows no address of what somebody else plugs in."""
+    return [f"{hostname}:{addr}" for addr in addresses if addr]
 
 
 def endpoint(request: NetworkRequest) -> dict[str, Any]:

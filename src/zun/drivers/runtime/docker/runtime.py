@@ -27,7 +27,7 @@ class DockerRuntime:
         self._networks = DockerNetworks(engine)
         holders = Holders(engine, owner, plugger)
         self._containers = DockerContainers(engine, owner, clock, self._networks, terminals, holders=holders)
-        self._pods = DockerPods(engine, owner, self._containers, self._networks)
+        self._pods = DockerPods(engine, owner, self._containers, self._networks, holders=holders)
         self._images = DockerImages(engine)
         self._streams = DockerStreams(engine, clock, terminals)
 

@@ -25,7 +25,7 @@ class FakePods:
                     raise Conflict("The sandbox has ended; remove it and make another.")
                 return known.handle
         sandbox = FakeSandbox(engine.new_id(), self._owner, request, engine.clock.now())
-        wished = request.networks or (NetworkRequest(DEFAULT_NETWORK),)
+        wished = request.networks or (() if request.unplugged else (NetworkRequest(DEFAULT_NETWORK),))
         sandbox.endpoints.extend(make_endpoint(engine, one) for one in wished)
         engine.publish(sandbox.handle, request.published)
         engine.plug(sandbox.endpoints)
