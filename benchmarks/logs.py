@@ -41,7 +41,9 @@ KEPT_MIB = 512
 """More than the log: it is not turned over while it is measured."""
 
 _MB = 1e6
-_SCRIPT = f"yes {'x' * (LINE - 1)} | head -n {LINES}; for i in 1 2 3 4 5; do echo {LAST.decode()}; done; exec sleep 100000"
+_SCRIPT = (
+    f"yes {'x' * (LINE - 1)} | head -n {LINES}; for i in 1 2 3 4 5; do echo {LAST.decode()}; done; exec sleep 100000"
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ class Site:
         if told["bytes"] < SIZE:
             raise SystemExit(f"only {told['bytes']} of {SIZE} bytes came")
         peaks = {name: _memory(pid, "VmHWM") for name, pid in processes.items()}
-        return Read(told["seconds"], told["peak"], {name: (peaks[name], peaks[name] - before[name]) for name in processes})
+        return Read(
+            told["seconds"], told["peak"], {name: (peaks[name], peaks[name] - before[name]) for name in processes}
+        )
 
 
 def _memory(pid: int, which: str) -> int:
@@ -108,7 +112,11 @@ def site(bytecode: Path, runtime: str, settings: str) -> Iterator[Site]:
                 running(http, uuid)
                 wanted = LAST.decode()
                 last = {"tail": "1"}
-                eventually(lambda: wanted in http.get(f"/v1/containers/{uuid}/logs", params=last).text, "it has written its log", WRITE_SECONDS)
+                eventually(
+                    lambda: wanted in http.get(f"/v1/containers/{uuid}/logs", params=last).text,
+                    "it has written its log",
+                    WRITE_SECONDS,
+                )
                 yield Site(api, node, uuid, _baseline(runtime, node.state_dir, uuid))
             finally:
                 http.delete(f"/v1/containers/{uuid}", params={"force": "true"})
@@ -151,9 +159,17 @@ def measured(bytecode: Path, name: str, runtime: str, settings: str, rounds: int
     ]
     for process in ("API server", "node"):
         peak, grown = (max(turn[0].peaks[process][which] for turn in turns) for which in range(2))
-        rows.append(Row(group=group, measure=f"most memory of the {process} meanwhile (more than before)", ours=f"{peak / _MB:.0f} MB ({grown / _MB:+.1f} MB)"))
+        rows.append(
+            Row(
+                group=group,
+                measure=f"most memory of the {process} meanwhile (more than before)",
+                ours=f"{peak / _MB:.0f} MB ({grown / _MB:+.1f} MB)",
+            )
+        )
     client = max(turn[0].client_peak for turn in turns)
-    rows.append(Row(group=group, measure="most memory of the client, which keeps nothing", ours=f"{client / _MB:.0f} MB"))
+    rows.append(
+        Row(group=group, measure="most memory of the client, which keeps nothing", ours=f"{client / _MB:.0f} MB")
+    )
     return rows
 
 
@@ -165,7 +181,9 @@ async def run(bytecode: Path, rounds: int = 3) -> Part:
             told = f"[cri]\nendpoint = {at.endpoint}\ncgroup_parent = /{at.name}\nlog_mib = {KEPT_MIB}\n"
             rows += await asyncio.to_thread(measured, bytecode, "containerd", "cri", told, rounds)
     if docker_engine.answers():
-        rows += await asyncio.to_thread(measured, bytecode, "Docker", "docker", f"[docker]\nlog_mib = {KEPT_MIB}\n", rounds)
+        rows += await asyncio.to_thread(
+            measured, bytecode, "Docker", "docker", f"[docker]\nlog_mib = {KEPT_MIB}\n", rounds
+        )
     return Part(
         rows,
         f"logs: {LINES:,} lines of {LINE} bytes that are there already, with `follow`; API server, controller and node are processes of their own over one "

@@ -71,7 +71,10 @@ class Node:
             remains = docker_engine.remains(self.made)
         state = self.service.state_dir
         remains["store"] = [key for key in embedded_keys(state) if not self._belongs(key)]
-        remains["links"] = [*remains.get("links", ()), *(name for name in _links() if name.startswith(("veth", "zunv")))]
+        remains["links"] = [
+            *remains.get("links", ()),
+            *(name for name in _links() if name.startswith(("veth", "zunv"))),
+        ]
         remains["state directory"] = [str(path) for place in _PLACES for path in (state / place).glob("*")]
         return [f"{what}: {one}" for what, some in remains.items() for one in some]
 

@@ -55,7 +55,11 @@ class Storm:
             faults += self._elder_faults(people, before)
             faults += self._left()
             usage = people.get(f"/v1/quotas/{self._node.service.project}?usages=true").json()
-            faults += [f"quota: {what} {usage[what]['in_use']}" for what in ("containers", "cpu", "memory") if usage[what]["in_use"]]
+            faults += [
+                f"quota: {what} {usage[what]['in_use']}"
+                for what in ("containers", "cpu", "memory")
+                if usage[what]["in_use"]
+            ]
         return Verdict(faults, self._kills, took)
 
     def _together(self, people: Capsules, seed: int, pods: int, kills: int) -> list[str]:
@@ -66,7 +70,9 @@ class Storm:
                 faults = people.come_and_go(pods, at_once=AT_ONCE, seconds=CAPSULE_SECONDS)
             finally:
                 self._over.set()
-        faults += [f"{victim.name}: {one.exception()}" for victim, one in zip(victims, hurting, strict=True) if one.exception()]
+        faults += [
+            f"{victim.name}: {one.exception()}" for victim, one in zip(victims, hurting, strict=True) if one.exception()
+        ]
         return faults + [f"{victim.name} was not killed" for victim in victims if not self._kills.get(victim.name)]
 
     def _hurt(self, victim: Victim, seed: int, times: int) -> None:
@@ -85,7 +91,9 @@ class Storm:
         found = people.until(_ELDER, "Running")
         people.delete(_ELDER)
         same = ("uuid", "addresses")
-        changed = [f"{_ELDER}: {what} was {before[what]}, is {found[what]}" for what in same if found[what] != before[what]]
+        changed = [
+            f"{_ELDER}: {what} was {before[what]}, is {found[what]}" for what in same if found[what] != before[what]
+        ]
         return changed + [f"{_ELDER} was started again" for one in found["containers"] if one["restarts"]]
 
     def _left(self) -> list[str]:
@@ -94,4 +102,3 @@ class Storm:
             time.sleep(_LOOK_SECONDS)
         self._timeline.tell(f"{len(found)} things are left")
         return [f"left: {one}" for one in found]
-

@@ -13,11 +13,12 @@ from support.containerd_engine import Containerd
 from support.cri_runtime import CriGround, CriHarness
 from support.registry import Registry
 from support.stream_checks import UNTIL_SIZED, StreamsOfRealEngines
-from zun.drivers.runtime.contract_harness import STUBBORN, ended, execute, log_of, make, output_of, run, said
+from zun.drivers.runtime.contract_harness import STUBBORN, ended, execute, log_of, make, output_of, run
 from zun.drivers.runtime.types import Channel, Chunk, ExecRequest, LogQuery
 from zun.model.errors import Conflict
 
 pytestmark = pytest.mark.containerd
+
 
 class TestStreams(StreamsOfRealEngines):
     @pytest.fixture

@@ -19,6 +19,8 @@ from zun.drivers.runtime.contract_harness import STUBBORN, ended, execute, log_o
 from zun.drivers.runtime.types import Channel, ExecRequest, LogQuery, RuntimeEventKind, SandboxRequest
 from zun.model.attachments import PublishedPort
 from zun.model.errors import Conflict
+from zun.drivers.runtime.contract_harness import STUBBORN, ended, execute, log_of, output_of, run, said
+from zun.drivers.runtime.types import Channel, LogQuery, RuntimeEventKind
 
 pytestmark = pytest.mark.docker
 NOTHING = DockerGround(Registry("", ""), "", "", "")

@@ -115,7 +115,7 @@ async def _sandbox(tools: Tools, request: SandboxRequest) -> str:
     try:
         return await tools.engine.create_sandbox(request)
     except Conflict:
-        ended = [one for one in await tools.engine.list_sandboxes() if one.uuid == request.uuid and not one.ready]
+        ended = [one for one in await tools.engine.list_sandboxes(request.uuid) if not one.ready]
         if not ended:
             raise
         for one in ended:

@@ -58,7 +58,18 @@ class Surroundings:
 class Process:
     """One process. `ended` is called once with its exit code."""
 
-    __slots__ = ("_eof", "_input", "_room", "_stepping", "_steps", "_task", "_waits_for_input", "around", "ended", "exit_code")
+    __slots__ = (
+        "_eof",
+        "_input",
+        "_room",
+        "_stepping",
+        "_steps",
+        "_task",
+        "_waits_for_input",
+        "around",
+        "ended",
+        "exit_code",
+    )
 
     def __init__(self, steps: Steps, around: Surroundings, ended: Callable[[int], None]) -> None:
         self._steps = steps
