@@ -134,6 +134,19 @@ async def test_what_may_pass_is_tried_again(world: World, capsules: Capsules, ve
     assert (await world.done("req-1")).message is None
 
 
+@pytest.mark.parametrize("unseen", [0, 6], ids=["seen at once", "seen later"])
+async def test_a_container_that_began_although_its_start_seemed_to_fail_has_no_error(
+    world: World, capsules: Capsules, unseen: int
+) -> None:
+    await world.start()
+    world.engine.faults.fail("start", Unavailable("The engine was killed."), times=6, after=True)
+    world.engine.faults.fail("inspect", Unavailable("The engine was killed."), times=unseen)
+    await capsules.wish(capsule(WAITS, init=["true"]))
+    seen = await capsules.becomes(Status.RUNNING)
+    assert [(one.state, one.error) for one in seen.children] == [(SeenState.EXITED, ""), (SeenState.RUNNING, "")]
+    assert (await world.done("req-1")).message is None
+
+
 async def test_a_refused_sandbox_is_an_error(world: World, capsules: Capsules) -> None:
     world.runtime.fail("create_sandbox", Invalid("No such thing."), times=None)
     await world.start()

@@ -5,7 +5,7 @@ import itertools
 import random
 from collections.abc import Iterator
 
-CALM_SECONDS = (1.0, 6.0)
+CALM_SECONDS = (3.0, 20.0)
 """Between two deaths of a process it lives so long, at least and at most, from the moment when it is back."""
 
 

@@ -82,18 +82,24 @@ class Capsules(Asking):
         """
 
         def one(number: int) -> str:
-            name = f"many-{number}"
+            name, faults = f"many-{number}", []
             try:
                 self.make(name, WAITS, init=["true"])
                 if number % 3:
                     self.until(name, "Running", seconds)
+            except AssertionError as error:
+                faults.append(str(error))
+            try:
                 self.delete(name, seconds)
             except AssertionError as error:
-                return f"{name}: {error}"
-            return ""
+                faults.append(str(error))
+            return f"{name}: {'; '.join(faults)}" if faults else ""
 
         with ThreadPoolExecutor(at_once) as pool:
-            return [fault for fault in pool.map(one, range(number)) if fault]
+            try:
+                return [fault for fault in pool.map(one, range(number)) if fault]
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)  # who is told to end begins no more
 
     def say_goodbye(self, volume: str) -> None:
         """One whose containers leave a word in a volume when they are told to end, and then do, is deleted; each word is there afterwards."""
