@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,6 +150,20 @@ class Containerd:
                 path.rmdir()
             parent.rmdir()
 
+    def end_processes(self) -> None:
+        """End what containerd forgot when it was killed, and nobody was left to clear away."""
+        deadline = time.monotonic() + _SECONDS
+        while pids := self._processes():
+            assert time.monotonic() < deadline, f"processes {pids} do not end"
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+
+    def _processes(self) -> set[int]:
+        groups = [path for parent in self._parents() for path in parent.rglob("cgroup.procs")]
+        return {int(pid) for group in groups for pid in group.read_text().split()}
+
     def links(self) -> list[str]:
         """The ends of pods' networks on the bridge."""
         return _names(Path("/sys/class/net") / self.bridge / "brif")
@@ -201,6 +215,7 @@ def _clear_away(engine: Containerd) -> None:
         engine.script("stop-containerd", "--network")
         for pid in engine.shims():
             os.kill(int(pid), signal.SIGKILL)
+        engine.end_processes()
         mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
         for path in sorted((path for path in mounts if path.startswith(f"{engine.directory}/")), reverse=True):
             subprocess.run(["umount", "--lazy", path], check=False, capture_output=True, timeout=_SECONDS)

@@ -44,7 +44,7 @@ class StreamsOfRealEngines:
         streams = harness.runtime.streams
         exec_id = await streams.exec_create(await run(harness), ExecRequest(UNTIL_SIZED, tty=True, stdin=True))
         await streams.exec_resize(exec_id, width=101, height=37)
-        async with asyncio.timeout(20), streams.exec_start(exec_id) as session:
+        async with asyncio.timeout(60), streams.exec_start(exec_id) as session:
             assert b"sized" in (await output_of(session))[Channel.STDOUT]
             assert await session.exit_code() == 0
         with pytest.raises(Conflict, match="ended"):
