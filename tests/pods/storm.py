@@ -98,7 +98,10 @@ class Storm:
 
     def _left(self) -> list[str]:
         deadline = time.monotonic() + GONE_SECONDS
-        while (found := self._node.left()) and time.monotonic() < deadline:
+        found = self._node.left()
+        self._timeline.tell(f"left at first: {', '.join(sorted({one.partition(':')[0] for one in found})) or 'nothing'}")
+        while found and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
-        self._timeline.tell(f"{len(found)} things are left")
+            found = self._node.left()
+        self._timeline.tell(f"left in the end: {len(found)}")
         return [f"left: {one}" for one in found]
