@@ -99,7 +99,9 @@ class Storm:
     def _left(self) -> list[str]:
         deadline = time.monotonic() + GONE_SECONDS
         found = self._node.left()
-        self._timeline.tell(f"left at first: {', '.join(sorted({one.partition(':')[0] for one in found})) or 'nothing'}")
+        self._timeline.tell(
+            f"left at first: {', '.join(sorted({one.partition(':')[0] for one in found})) or 'nothing'}"
+        )
         while found and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
             found = self._node.left()
