@@ -134,19 +134,6 @@ async def test_what_may_pass_is_tried_again(world: World, capsules: Capsules, ve
     assert (await world.done("req-1")).message is None
 
 
-@pytest.mark.parametrize("unseen", [0, 6], ids=["seen at once", "seen later"])
-async def test_a_container_that_began_although_its_start_seemed_to_fail_has_no_error(
-    world: World, capsules: Capsules, unseen: int
-) -> None:
-    await world.start()
-    world.engine.faults.fail("start", Unavailable("The engine was killed."), times=6, after=True)
-    world.engine.faults.fail("inspect", Unavailable("The engine was killed."), times=unseen)
-    await capsules.wish(capsule(WAITS, init=["true"]))
-    seen = await capsules.becomes(Status.RUNNING)
-    assert [(one.state, one.error) for one in seen.children] == [(SeenState.EXITED, ""), (SeenState.RUNNING, "")]
-    assert (await world.done("req-1")).message is None
-
-
 async def test_a_refused_sandbox_is_an_error(world: World, capsules: Capsules) -> None:
     world.runtime.fail("create_sandbox", Invalid("No such thing."), times=None)
     await world.start()
@@ -380,33 +367,3 @@ async def test_a_crash_at_any_step_loses_nothing_and_doubles_nothing(world: Worl
     await world.until(SeenState.GONE)
     assert not world.engine.sandboxes
     assert not capsules.objects()
-
-
-@pytest.mark.parametrize("begun", [False, True])
-async def test_a_container_that_a_killed_engine_knows_nothing_of_is_started_again(
-    world: World, capsules: Capsules, begun: bool
-) -> None:
-    await world.start()
-    await capsules.wish(capsule(WAITS, init=["sleep", "5"]))
-    if begun:
-        await capsules.becomes(Status.RUNNING)
-    else:
-        await world.settle(1)
-    lost = capsules.only(APP if begun else INIT)
-    lost.state, lost.process = SeenState.UNKNOWN, None
-    await world.settle(120)
-    assert (await capsules.status())[0] is Status.RUNNING
-    assert capsules.only(APP).lives
-
-
-async def test_a_container_that_runs_once_is_not_started_again_when_its_engine_knows_nothing_of_it(
-    world: World, capsules: Capsules
-) -> None:
-    await world.start()
-    await capsules.wish(capsule(WAITS, policy="no"))
-    await capsules.becomes(Status.RUNNING)
-    lost = capsules.only(APP)
-    lost.state, lost.process = SeenState.UNKNOWN, None
-    assert (await capsules.becomes(Status.ERROR)).children[0].exit_code is None
-    await world.settle(120)
-    assert world.calls("start") == 1
