@@ -12,7 +12,7 @@ from pods.node import Node, Victim
 from support.capsules import WAITS, Capsules
 
 AT_ONCE = 8
-CAPSULE_SECONDS = 180
+CAPSULE_SECONDS = 600
 """So long one capsule may take to run, or to be gone, through all accidents."""
 
 GONE_SECONDS = 120
