@@ -16,11 +16,9 @@ from support.registry import Registry
 from support.stream_checks import StreamsOfRealEngines
 from zun.base.ids import new_uuid
 from zun.drivers.runtime.contract_harness import STUBBORN, ended, execute, log_of, make, output_of, run, said
-from zun.drivers.runtime.types import Channel, ExecRequest, LogQuery, RuntimeEventKind, SandboxRequest
+from zun.drivers.runtime.types import Channel, LogQuery, RuntimeEventKind, SandboxRequest
 from zun.model.attachments import PublishedPort
 from zun.model.errors import Conflict
-from zun.drivers.runtime.contract_harness import STUBBORN, ended, execute, log_of, output_of, run, said
-from zun.drivers.runtime.types import Channel, LogQuery, RuntimeEventKind
 
 pytestmark = pytest.mark.docker
 NOTHING = DockerGround(Registry("", ""), "", "", "")
