@@ -116,13 +116,16 @@ def remains(made: dict[str, str]) -> dict[str, list[str]]:
     plugged = {one for net in networks for one in json.loads(call("GET", f"/networks/{net['Id']}")[1])["Containers"]}
     groups = [path for where in ("", "*/") for path in Path("/sys/fs/cgroup").glob(f"{where}docker/*")]
     mounts = Path("/proc/self/mounts").read_text().splitlines()
+    held = {
+        Path(line.split()[1]).name for line in mounts if line.startswith("nsfs ")
+    }  # their files the engine removes each minute
     commands = [_command(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
     shims = [command for command in commands if "containerd-shim" in command]
     return {
         "containers": sorted(listed & set(made)),
         "directories": [one for one in made for kind in ("containers", "image/overlay2/layerdb/mounts") if (root / kind / one).exists()],
         "endpoints": sorted(plugged & set(made)),
-        "network namespaces": [key for key in made.values() if key and Path(key).exists()],
+        "network namespaces": [key for key in made.values() if key and Path(key).name in held],
         "control groups": [str(path) for path in groups if path.name in made],
         "mounts": [line for line in mounts if any(one in line for one in made)],
         "shims": [command for command in shims if any(one in command for one in made)],
