@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run stop cluster cluster-stop chaos test test-fast test-scenarios lint format bench bench-fleet moving-storm clean
+.PHONY: help run stop cluster cluster-stop chaos test test-fast test-scenarios lint format bench bench-fleet moving-storm pods-storm clean
 
 PYTHON_SCRIPTS := scripts/build-image scripts/check-size
 
@@ -58,6 +58,9 @@ bench-fleet: ## Measure a fleet of 5,000 simulated nodes with 100,000 containers
 moving-storm: ## Let everything happen to a made-up cloud whose containers move: ROUNDS=500 programs of accidents
 	@scripts/setup-venv
 	@ZUN_MOVING_ROUNDS=$(or $(ROUNDS),500) ZUN_MOVING_STEPS=60 .venv/bin/python -m pytest tests/moving/test_random.py -q
+
+pods-storm: ## Let capsules come and go, 8 at a time, while processes are killed: PODS=100, SEED=7, ENGINE=containerd or docker, NETWORK=engine or cni
+	@scripts/pods-storm --pods $(or $(PODS),100) --engine $(or $(ENGINE),containerd) --network $(or $(NETWORK),engine) $(if $(SEED),--seed $(SEED))
 
 clean: ## Stop the service and delete its containers, its state and this checkout's environments
 	@scripts/clean

@@ -11,7 +11,20 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import cli_start, create, etcd, idle, networks, networks_docker, others, pods, posts, report, streams
+from benchmarks import (
+    cli_start,
+    create,
+    etcd,
+    idle,
+    logs,
+    networks,
+    networks_docker,
+    others,
+    pods,
+    posts,
+    report,
+    streams,
+)
 from benchmarks.rows import Part
 
 PARTS: dict[str, Callable[[Path], Part]] = {
@@ -24,6 +37,7 @@ PARTS: dict[str, Callable[[Path], Part]] = {
     "etcd": lambda bytecode: _asyncio(etcd.run(bytecode)),
     "idle": lambda bytecode: _asyncio(idle.run(bytecode)),
     "streams": lambda bytecode: _asyncio(streams.run(bytecode)),
+    "logs": lambda bytecode: _asyncio(logs.run(bytecode)),
     "view-memory": others.view_memory,
     "cli": cli_start.run,
     "networks": networks.run,

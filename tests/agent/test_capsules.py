@@ -367,33 +367,3 @@ async def test_a_crash_at_any_step_loses_nothing_and_doubles_nothing(world: Worl
     await world.until(SeenState.GONE)
     assert not world.engine.sandboxes
     assert not capsules.objects()
-
-
-@pytest.mark.parametrize("begun", [False, True])
-async def test_a_container_that_a_killed_engine_knows_nothing_of_is_started_again(
-    world: World, capsules: Capsules, begun: bool
-) -> None:
-    await world.start()
-    await capsules.wish(capsule(WAITS, init=["sleep", "5"]))
-    if begun:
-        await capsules.becomes(Status.RUNNING)
-    else:
-        await world.settle(1)
-    lost = capsules.only(APP if begun else INIT)
-    lost.state, lost.process = SeenState.UNKNOWN, None
-    await world.settle(120)
-    assert (await capsules.status())[0] is Status.RUNNING
-    assert capsules.only(APP).lives
-
-
-async def test_a_container_that_runs_once_is_not_started_again_when_its_engine_knows_nothing_of_it(
-    world: World, capsules: Capsules
-) -> None:
-    await world.start()
-    await capsules.wish(capsule(WAITS, policy="no"))
-    await capsules.becomes(Status.RUNNING)
-    lost = capsules.only(APP)
-    lost.state, lost.process = SeenState.UNKNOWN, None
-    assert (await capsules.becomes(Status.ERROR)).children[0].exit_code is None
-    await world.settle(120)
-    assert world.calls("start") == 1

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """When every container is deleted: nothing of them may be left, in the store, in the engines, or on the hosts' disks."""
 
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +12,11 @@ from lab import etcd
 from lab.cluster import Cluster
 from lab.machine import Machine
 from lab.processes import descendants
+from support.store_keys import BELONGS
 
 GONE_SECONDS = 120
 _LOOK_SECONDS = 0.3
 _UNBORN = "runc init"
-_BELONGS = re.compile(
-    r"/zun/v/(node/[^/]+|out/[^/]+/(info|alive|life)|q/[^/]+|limit/.+|a/.+|lead/[^/]+|schema|touched/.+|token/[^/]+|proc/[^/]+/[^/]+|name/node-number/\d+)"
-)
-"""What may be in the store when there is no container: nodes, limits, history, leaders."""
 
 
 def clear(http: httpx.Client) -> Iterator[str]:
@@ -65,7 +61,7 @@ def _in_store(cluster: Cluster) -> Iterator[str]:
     )
     words = ("etcdctl", "--endpoints", ",".join(etcd.endpoints()), *files)
     keys = first.run(*words, "get", "/zun", "--prefix", "--keys-only", ETCDCTL_API="3").split()
-    yield from (f"{key} is left in the store" for key in keys if not _BELONGS.fullmatch(key))
+    yield from (f"{key} is left in the store" for key in keys if not BELONGS.fullmatch(key))
 
 
 def _on_disk(node: Machine) -> Iterator[str]:

@@ -12,8 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
+from support.asking import Asking
 from support.service import Service
 
 AGAIN_SECONDS = 60
@@ -32,36 +31,16 @@ class Account:
     actions: list[str] = field(default_factory=list)  # request ids of what was acknowledged
 
 
-class Customer:
+class Customer(Asking):
     """Sends requests; knows which ones were answered."""
 
     def __init__(self, service: Service, rng: random.Random) -> None:
-        self._service = service
+        super().__init__(service, again_seconds=AGAIN_SECONDS)
         self.rng = rng
-        self.http = service.client()
-
-    def ask(self, method: str, path: str, **options: Any) -> httpx.Response | None:
-        """One request; None when the answer was lost. Waits for a service that is not there."""
-        deadline = time.monotonic() + AGAIN_SECONDS
-        while True:
-            try:
-                answer = self.http.request(method, path, **options)
-            except httpx.ConnectError:
-                assert time.monotonic() < deadline, "the service did not come back"
-                time.sleep(_PAUSE)
-                continue
-            except httpx.TransportError:
-                return None
-            assert answer.status_code < 500 or answer.status_code == 503, f"{method} {path}: {answer.text}"
-            if answer.status_code != 503:
-                return answer
-            assert time.monotonic() < deadline, f"still unavailable: {answer.text}"
-            time.sleep(_PAUSE)
 
     def look(self, name: str) -> dict[str, Any]:
         """A container; {} when there is none."""
-        while (answer := self.ask("GET", f"/v1/containers/{name}")) is None:
-            pass
+        answer = self.get(f"/v1/containers/{name}")
         return dict(answer.json()) if answer.status_code == 200 else {}
 
     def create(self, account: Account, body: dict[str, Any]) -> None:

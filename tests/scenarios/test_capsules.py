@@ -216,7 +216,7 @@ def test_two_capsules_of_one_name_in_two_projects_are_two(mine: Capsules, house:
 def test_many_capsules_made_and_deleted_side_by_side_leave_nothing(mine: Capsules, house: Service) -> None:
     before = len(objects(house))
 
-    mine.come_and_go(8)
+    assert mine.come_and_go(8) == []
     eventually(lambda: len(objects(house)) == before, "nothing of them is left in the engine")
 
 

@@ -171,7 +171,7 @@ def test_a_lost_sandbox_is_made_anew(mine: Capsules, engine: Containerd) -> None
 def test_many_capsules_made_and_deleted_side_by_side_leave_nothing(mine: Capsules, engine: Containerd) -> None:
     before = len(objects(engine))
 
-    mine.come_and_go(8)
+    assert mine.come_and_go(8) == []
     eventually(lambda: len(objects(engine)) == before, "nothing of them is left in the engine")
 
 

@@ -4,6 +4,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from support.asking import Asking
 from support.service import Service, eventually
 from support.stage import IMAGE
 
@@ -31,46 +32,74 @@ def template(
     return {"kind": "capsule", "metadata": {"name": name, "labels": {"of": name}}, "spec": spec}
 
 
-class Capsules:
-    """Somebody with capsules."""
+class Capsules(Asking):
+    """Somebody with capsules. With `again_seconds` the service may be away for a while."""
 
-    def __init__(self, house: Service, token: str | None = None, version: str = "1.40") -> None:
+    def __init__(
+        self, house: Service, token: str | None = None, version: str = "1.40", *, again_seconds: float = 0
+    ) -> None:
+        super().__init__(house, token, version, again_seconds=again_seconds)
         self.house = house
-        self.http = house.client(token, version)
 
     def make(self, name: str, *commands: list[str], **fields: Any) -> dict[str, Any]:
-        answer = self.http.post("/v1/capsules", json={"template": template(name, *commands, **fields)})
+        body = {"template": template(name, *commands, **fields)}
+        while (answer := self.ask("POST", "/v1/capsules", json=body)) is None:
+            if found := self.show(name):
+                return found
         assert answer.status_code == 202, answer.text
         return dict(answer.json())
 
     def show(self, ident: str) -> dict[str, Any]:
-        answer = self.http.get(f"/v1/capsules/{ident}")
+        answer = self.get(f"/v1/capsules/{ident}")
         return dict(answer.json()) if answer.status_code == 200 else {}
 
-    def until(self, ident: str, status: str) -> dict[str, Any]:
-        return dict(
-            eventually(
-                lambda: (found := self.show(ident)).get("status", "gone") == status and (found or {"status": "gone"}),
-                f"{ident} becomes {status}, is {self.show(ident).get('status')}: {self.show(ident).get('status_reason')}",
-                seconds=60,
-            )
-        )
+    def until(self, ident: str, status: str, seconds: float = 60) -> dict[str, Any]:
+        """Wait until it is so; says what it is instead."""
+        seen: dict[str, Any] = {}
 
-    def delete(self, ident: str) -> None:
-        assert self.http.delete(f"/v1/capsules/{ident}").status_code == 204
-        self.until(ident, "gone")
+        def reached() -> bool:
+            seen.clear()
+            seen.update(self.show(ident) or {"status": "gone"})
+            return bool(seen["status"] == status)
 
-    def come_and_go(self, number: int) -> None:
-        """So many, made and deleted four at a time; a third of them before they run."""
+        try:
+            eventually(reached, f"{ident} becomes {status}", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {seen.get('status')}: {seen.get('status_reason')}") from None
+        return seen
 
-        def one(number: int) -> None:
-            self.make(f"many-{number}", WAITS, init=["true"])
-            if number % 3:
-                self.until(f"many-{number}", "Running")
-            self.delete(f"many-{number}")
+    def delete(self, ident: str, seconds: float = 60) -> None:
+        lost = False
+        while (answer := self.ask("DELETE", f"/v1/capsules/{ident}")) is None:
+            lost = True
+        assert answer.status_code == 204 or (lost and answer.status_code == 404), answer.text
+        self.until(ident, "gone", seconds)
 
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(one, range(number)))
+    def come_and_go(self, number: int, *, at_once: int = 4, seconds: float = 60) -> list[str]:
+        """So many, made and deleted so many at a time, a third of them before they run; what went wrong with which.
+
+        `seconds` is how long one may take to run, and to be gone.
+        """
+
+        def one(number: int) -> str:
+            name, faults = f"many-{number}", []
+            try:
+                self.make(name, WAITS, init=["true"])
+                if number % 3:
+                    self.until(name, "Running", seconds)
+            except AssertionError as error:
+                faults.append(str(error))
+            try:
+                self.delete(name, seconds)
+            except AssertionError as error:
+                faults.append(str(error))
+            return f"{name}: {'; '.join(faults)}" if faults else ""
+
+        with ThreadPoolExecutor(at_once) as pool:
+            try:
+                return [fault for fault in pool.map(one, range(number)) if fault]
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)  # who is told to end begins no more
 
     def say_goodbye(self, volume: str) -> None:
         """One whose containers leave a word in a volume when they are told to end, and then do, is deleted; each word is there afterwards."""

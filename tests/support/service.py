@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole `zund` in a process of its own, on a free loopback port and a state directory of its own: started, asked, killed, restarted."""
 
+import itertools
 import json
 import os
 import signal
@@ -83,6 +84,25 @@ class Service:
         command += ["--runtime", self.runtime, "--store", self.store, "--config", self._settings]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def come_back(self, pause: float, seconds: float = 120) -> int:
+        """Start it again as systemd does: after a pause, and after another whenever it ends before it serves. How often it did."""
+        deadline = time.monotonic() + seconds
+        for ended in itertools.count():
+            time.sleep(pause)
+            self.begin()
+            while self.runs:
+                if self._healthy():
+                    return ended
+                assert time.monotonic() < deadline, f"zund does not serve after {seconds} s:\n{self.said()}"
+                time.sleep(0.05)
+            assert time.monotonic() < deadline, f"zund ends again and again:\n{self.said()}"
+        raise AssertionError("counting has no end")
+
+    @property
+    def runs(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.poll() is None
 
     def give_time(self, seconds: float) -> None:
         """Let it run on its own for a while; it may not end by itself."""

@@ -127,10 +127,10 @@ class Engine:
         """Remove it, running or not."""
         await self._working("remove a container", lambda: self._runtime.containers.remove(handle))
 
-    async def list_sandboxes(self) -> Sequence[SandboxSeen]:
-        """All our sandboxes; none where the engine has no such thing."""
+    async def list_sandboxes(self, capsule: str = "") -> Sequence[SandboxSeen]:
+        """All our sandboxes, or those of one capsule; none where the engine has no such thing."""
         pods = self._runtime.pods
-        return await self._bounded("list sandboxes", pods.list_sandboxes) if pods is not None else []
+        return await self._bounded("list sandboxes", lambda: pods.list_sandboxes(capsule)) if pods is not None else []
 
     async def inspect_sandbox(self, handle: str) -> SandboxSeen | None:
         """One sandbox now; None when it is not there."""

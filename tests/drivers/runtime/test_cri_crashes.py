@@ -210,6 +210,5 @@ async def _quiet(work: Any) -> None:
 
 async def _is_clean(engine: Containerd) -> bool:
     """containerd itself keeps a snapshot of a creation that was cut off for a day, under a lease; so leases are ended first."""
-    for line in (await asyncio.to_thread(engine.ctr, "leases", "list")).splitlines()[1:]:
-        await asyncio.to_thread(engine.ctr, "leases", "delete", "--sync", line.split()[0])
+    await asyncio.to_thread(engine.let_go_of_leases)
     return not any((await asyncio.to_thread(engine.leftovers)).values())

@@ -12,11 +12,18 @@ import pytest
 from support.containerd_engine import Containerd
 from support.cri_runtime import CriGround, CriHarness
 from support.registry import Registry
-from zun.drivers.runtime.contract_harness import STUBBORN, ended, execute, log_of, make, output_of, run, said
+from support.stream_checks import UNTIL_SIZED, StreamsOfRealEngines
+from zun.drivers.runtime.contract_harness import STUBBORN, ended, execute, log_of, make, output_of, run
 from zun.drivers.runtime.types import Channel, Chunk, ExecRequest, LogQuery
 from zun.model.errors import Conflict
 
 pytestmark = pytest.mark.containerd
+
+
+class TestStreams(StreamsOfRealEngines):
+    @pytest.fixture
+    def harness(self, cri: CriHarness) -> CriHarness:
+        return cri
 
 
 LINGERS = "; until [ -e /tmp/read ]; do sleep 0.05; done"
@@ -79,57 +86,11 @@ async def test_a_long_line_without_end_comes_through_whole(cri: CriHarness) -> N
     assert inside.startswith(b"".join(chunks))
 
 
-async def test_a_process_that_does_not_read_makes_the_writer_wait(cri: CriHarness) -> None:
-    handle = await run(cri)
-    exec_id = await cri.runtime.streams.exec_create(handle, ExecRequest(["sleep", "1000000"], stdin=True))
-    async with cri.runtime.streams.exec_start(exec_id) as session:
-
-        async def pour() -> None:
-            while True:
-                await session.write(bytes(1 << 16))
-
-        pouring = asyncio.create_task(pour())
-        done, _ = await asyncio.wait({pouring}, timeout=0.5)
-        assert not done
-        pouring.cancel()
-
-
-async def test_a_reader_that_waits_makes_the_command_wait(cri: CriHarness) -> None:
-    handle = await run(cri)
-    script = "head -c 3000000 /dev/zero; echo done > /tmp/done"
-    exec_id = await cri.runtime.streams.exec_create(handle, ExecRequest(["sh", "-c", script]))
-    async with cri.runtime.streams.exec_start(exec_id) as session:
-        await session.read()
-        assert (await execute(cri, handle, ["cat", "/tmp/done"]))[2] != 0
-        told = await output_of(session)
-        assert len(told[Channel.STDOUT]) > 2_800_000
-        assert await session.exit_code() == 0
-
-
-async def test_a_size_given_before_the_command_begins_is_its_size(cri: CriHarness) -> None:
-    streams = cri.runtime.streams
-    until_sized = ["sh", "-c", 'until [ "$(stty size 2>/dev/null)" = "37 101" ]; do sleep 0.05; done; echo sized']
-    exec_id = await streams.exec_create(await run(cri), ExecRequest(until_sized, tty=True, stdin=True))
-    await streams.exec_resize(exec_id, width=101, height=37)
-    async with asyncio.timeout(60), streams.exec_start(exec_id) as session:
-        assert b"sized" in (await output_of(session))[Channel.STDOUT]
-        assert await session.exit_code() == 0
-    with pytest.raises(Conflict, match="ended"):
-        await streams.exec_resize(exec_id, width=80, height=24)
-
-
 async def test_a_size_given_before_the_container_begins_is_its_size(cri: CriHarness) -> None:
-    until_sized = ["sh", "-c", 'until [ "$(stty size 2>/dev/null)" = "37 101" ]; do sleep 0.05; done; echo sized']
-    handle = await make(cri, until_sized, tty=True, interactive=True)
+    handle = await make(cri, UNTIL_SIZED, tty=True, interactive=True)
     await cri.runtime.streams.resize(handle, width=101, height=37)
     await cri.runtime.containers.start(handle)
     assert (await ended(cri, handle)).exit_code == 0
-
-
-async def test_a_killed_command_tells_its_signal(cri: CriHarness) -> None:
-    handle = await run(cri)
-    out, _, code = await execute(cri, handle, ["sh", "-c", "echo begun; kill -KILL $$"])
-    assert (out, code) == (b"begun\n", 137)
 
 
 async def test_a_command_whose_child_keeps_its_output_ends_all_the_same(cri: CriHarness) -> None:
@@ -197,14 +158,6 @@ async def test_two_may_be_attached_at_once(cri: CriHarness) -> None:
         await first.write(b"one\n")
         assert await first.read() == Chunk(Channel.STDOUT, b"one\n")
         assert await second.read() == Chunk(Channel.STDOUT, b"one\n")
-
-
-async def test_a_session_that_is_left_has_no_exit_code_and_the_container_runs_on(cri: CriHarness) -> None:
-    handle = await run(cri, STUBBORN, tty=True, interactive=True)
-    await said(cri, handle, b"ready")
-    async with cri.runtime.streams.attach(handle):
-        pass
-    assert (await cri.runtime.containers.inspect(handle)).exit_code is None
 
 
 async def test_a_container_that_has_no_input_takes_none(cri: CriHarness) -> None:

@@ -13,9 +13,10 @@ from lab.ports import free_port
 from support import docker_engine, web
 from support.docker_runtime import DockerGround, DockerHarness
 from support.registry import Registry
+from support.stream_checks import StreamsOfRealEngines
 from zun.base.ids import new_uuid
 from zun.drivers.runtime.contract_harness import STUBBORN, ended, execute, log_of, make, output_of, run, said
-from zun.drivers.runtime.types import Channel, ExecRequest, LogQuery, RuntimeEventKind, SandboxRequest
+from zun.drivers.runtime.types import Channel, LogQuery, RuntimeEventKind, SandboxRequest
 from zun.model.attachments import PublishedPort
 from zun.model.errors import Conflict
 
@@ -30,6 +31,10 @@ async def harness(tmp_path: Path) -> AsyncIterator[DockerHarness]:
     harness = await DockerHarness.open(NOTHING, tmp_path)
     yield harness
     await harness.close()
+
+
+class TestStreams(StreamsOfRealEngines):
+    """With the fixture above."""
 
 
 async def test_too_much_memory_ends_it_and_is_told(harness: DockerHarness) -> None:
@@ -78,53 +83,12 @@ async def test_megabytes_without_a_line_break_come_through_whole(harness: Docker
     assert inside.startswith(b"".join(chunks))
 
 
-async def test_a_process_that_does_not_read_makes_the_writer_wait(harness: DockerHarness) -> None:
-    handle = await run(harness)
-    exec_id = await harness.runtime.streams.exec_create(handle, ExecRequest(["sleep", "1000000"], stdin=True))
-    async with harness.runtime.streams.exec_start(exec_id) as session:
-
-        async def pour() -> None:
-            while True:
-                await session.write(bytes(1 << 16))
-
-        pouring = asyncio.create_task(pour())
-        done, _ = await asyncio.wait({pouring}, timeout=0.5)
-        assert not done
-        pouring.cancel()
-
-
-async def test_a_size_given_before_the_command_begins_is_its_size(harness: DockerHarness) -> None:
-    streams = harness.runtime.streams
-    until_sized = ["sh", "-c", 'until [ "$(stty size 2>/dev/null)" = "37 101" ]; do sleep 0.05; done; echo sized']
-    exec_id = await streams.exec_create(await run(harness), ExecRequest(until_sized, tty=True, stdin=True))
-    await streams.exec_resize(exec_id, width=101, height=37)
-    async with asyncio.timeout(60), streams.exec_start(exec_id) as session:
-        assert b"sized" in (await output_of(session))[Channel.STDOUT]
-        assert await session.exit_code() == 0
-    with pytest.raises(Conflict, match="ended"):
-        await streams.exec_resize(exec_id, width=80, height=24)
-
-
-async def test_a_killed_command_tells_its_signal(harness: DockerHarness) -> None:
-    handle = await run(harness)
-    out, _, code = await execute(harness, handle, ["sh", "-c", "echo begun; kill -KILL $$"])
-    assert (out, code) == (b"begun\n", 137)
-
-
 async def test_an_attached_session_ends_with_the_container_and_tells_its_code(harness: DockerHarness) -> None:
     handle = await run(harness, ["sh"], interactive=True, tty=True)
     async with harness.runtime.streams.attach(handle) as session:
         await session.write(b"echo $((6*7)); exit 9\n")
         assert b"42" in (await output_of(session))[Channel.STDOUT]
         assert await session.exit_code() == 9
-
-
-async def test_a_session_that_is_left_has_no_exit_code_and_the_container_runs_on(harness: DockerHarness) -> None:
-    handle = await run(harness, STUBBORN)
-    await said(harness, handle, b"ready")
-    async with harness.runtime.streams.attach(handle):
-        pass
-    assert (await harness.runtime.containers.inspect(handle)).state == "running"
 
 
 async def test_a_committed_image_does_not_carry_our_marks(harness: DockerHarness) -> None:

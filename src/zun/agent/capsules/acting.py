@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from zun.agent.capsules.seeing import take_in_child, take_in_sandbox, wait_again
+from zun.agent.capsules.seeing import has_begun, take_in_child, take_in_sandbox, wait_again
 from zun.agent.memory import Memory
 from zun.agent.observing import plan_restart
 from zun.agent.operations.job import Job, Steps
@@ -121,7 +121,7 @@ async def _sandbox(tools: Tools, request: SandboxRequest) -> str:
     try:
         return await tools.engine.create_sandbox(request)
     except Conflict:
-        ended = [one for one in await tools.engine.list_sandboxes() if one.uuid == request.uuid and not one.ready]
+        ended = [one for one in await tools.engine.list_sandboxes(request.uuid) if not one.ready]
         if not ended:
             raise
         for one in ended:
@@ -141,13 +141,16 @@ async def make_child(job: ChildJob) -> None:
 
 
 async def start_child(job: ChildJob) -> None:
-    """It was started for the first time."""
+    """It was started for the first time. One that is seen to have begun did not fail, whatever was answered."""
     try:
         await run_object(job)
     except NotFound:
         await job.look()
     except ZunError as error:
-        _failed(job.tools, job.memory, error)
+        if has_begun(job.memory.observation.state):
+            _log.info("container %s began although its start failed: %s", job.uuid, error)
+        else:
+            _failed(job.tools, job.memory, error)
     else:
         job.memory.observation.error = ""
 

@@ -42,8 +42,13 @@ def take_in_child(memory: Memory, seen: Seen | None, child: Child, around: Aroun
     if observation.error and observation.state is SeenState.CREATED:
         memory.due = due  # its start failed, and is tried again then
     observation.ports = sorted({*seen.ports, *(int(port.partition("/")[0]) for port in child.spec.exposed_ports)})
-    if seen.state in ALIVE:
-        observation.error = ""
+    if has_begun(seen.state):
+        observation.error = ""  # of a start whose answer was lost, for instance
+
+
+def has_begun(state: SeenState) -> bool:
+    """Whether a container that is so was started, whatever was told of the attempt."""
+    return state in ALIVE or state in {SeenState.EXITED, SeenState.RESTARTING}
 
 
 def _in_limbo(memory: Memory, seen: Seen, child: Child, around: Around, now: float) -> None:

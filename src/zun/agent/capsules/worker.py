@@ -308,8 +308,8 @@ class CapsuleWorker:
     async def _remove_all(self) -> None:
         """Its sandboxes, of whatever generation, with what is in them; then what is known to be in none."""
         engine, keeps = self._tools.engine, self._tools.known_store.keeps
-        for sandbox in await engine.list_sandboxes():
-            if sandbox.uuid == self.memory.uuid and not keeps(sandbox.handle):
+        for sandbox in await engine.list_sandboxes(self.memory.uuid):
+            if not keeps(sandbox.handle):
                 await engine.remove_sandbox(sandbox.handle)
         for one in self.memory.children:
             if one.handle and not keeps(one.handle):

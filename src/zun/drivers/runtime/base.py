@@ -85,8 +85,8 @@ class Pods(Protocol):
     async def inspect_sandbox(self, handle: str) -> SandboxSeen:
         """One sandbox now. Raises `NotFound`."""
 
-    async def list_sandboxes(self) -> list[SandboxSeen]:
-        """All sandboxes of this owner, of every generation, ready or not."""
+    async def list_sandboxes(self, capsule: str = "") -> list[SandboxSeen]:
+        """All sandboxes of this owner, or of one of its capsules: of every generation, ready or not."""
 
     async def remove_sandbox(self, handle: str) -> None:
         """Remove it with all containers in it, killing what runs; absent is no error."""

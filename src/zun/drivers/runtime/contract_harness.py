@@ -23,6 +23,8 @@ STUBBORN = ["sh", "-c", "trap 'echo heard' TERM; echo ready; while :; do sleep 0
 TRAPS_HUP = ["sh", "-c", "trap 'echo hup' HUP; echo ready; while :; do sleep 0.05; done"]
 """Hears SIGHUP and stays."""
 
+_LOOKS = 20
+
 
 class RuntimeHarness(Protocol):
     """One per test. What the test made it removes, also when the test failed."""
@@ -101,6 +103,20 @@ async def said(harness: RuntimeHarness, handle: str, words: bytes) -> None:
         return words in (await log_of(harness, handle))[Channel.STDOUT]
 
     await harness.until(has_said)
+
+
+async def stands_still(harness: RuntimeHarness, amount: Callable[[], int]) -> None:
+    """Wait until something that grows has begun to, and has not grown any more at several looks in a row."""
+    looks, before = 0, 0
+
+    async def is_so() -> bool:
+        nonlocal looks, before
+        now = amount()
+        looks = looks + 1 if now == before and now else 0
+        before = now
+        return looks > _LOOKS
+
+    await harness.until(is_so)
 
 
 async def log_of(harness: RuntimeHarness, handle: str, query: LogQuery | None = None) -> dict[Channel, bytes]:

@@ -70,6 +70,13 @@ class PodContract:
         assert handle not in {seen.handle for seen in listed}
         assert uuid not in {seen.uuid for seen in listed}
 
+    async def test_those_of_one_capsule_are_listed_by_themselves(self, harness: RuntimeHarness) -> None:
+        pods, uuid = await pods_of(harness), new_uuid()
+        wanted = {await sandbox(harness, uuid), await sandbox(harness, uuid, generation=2)}
+        await sandbox(harness, new_uuid())
+        assert {seen.handle for seen in await pods.list_sandboxes(uuid)} == wanted
+        assert await pods.list_sandboxes(new_uuid()) == []
+
     async def test_another_owner_sees_no_sandbox(self, harness: RuntimeHarness) -> None:
         handle = await sandbox(harness, new_uuid())
         stranger = (await harness.stranger()).pods

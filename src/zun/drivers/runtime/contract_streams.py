@@ -11,6 +11,7 @@ import pytest
 
 from zun.drivers.runtime.contract_harness import (
     POLITE,
+    WAITS,
     RuntimeHarness,
     ended,
     execute,
@@ -20,6 +21,7 @@ from zun.drivers.runtime.contract_harness import (
     pieces,
     run,
     said,
+    stands_still,
 )
 from zun.drivers.runtime.types import Channel, Chunk, ExecRequest, LogQuery
 from zun.model.errors import Conflict, Invalid, NotFound
@@ -27,6 +29,7 @@ from zun.model.errors import Conflict, Invalid, NotFound
 ABSENT = "0123456789abcdef" * 4
 EVERY_BYTE = r"printf '\000\001\002\015\200\377end'"
 EVERY_BYTE_SAYS = b"\x00\x01\x02\r\x80\xffend"
+MORE_THAN_PIPES_HOLD = 64 << 20
 
 
 class LogContract:
@@ -113,6 +116,22 @@ class ExecContract:
             await session.close_stdin()
             assert await session.read() is None
             assert await session.exit_code() == 0
+
+    async def test_a_process_that_does_not_read_makes_the_writer_wait(self, harness: RuntimeHarness) -> None:
+        exec_id = await harness.runtime.streams.exec_create(await run(harness), ExecRequest(WAITS, stdin=True))
+        async with harness.runtime.streams.exec_start(exec_id) as session:
+            written = 0
+
+            async def pour() -> None:
+                nonlocal written
+                while written < MORE_THAN_PIPES_HOLD:
+                    await session.write(bytes(1 << 16))
+                    written += 1 << 16
+
+            pouring = asyncio.create_task(pour())
+            await stands_still(harness, lambda: written)
+            assert not pouring.done()
+            pouring.cancel()
 
     async def test_environment_and_directory_are_the_commands_own(self, harness: RuntimeHarness) -> None:
         handle = await run(harness, environment={"A": "1", "B": "2"})

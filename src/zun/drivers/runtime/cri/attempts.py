@@ -8,7 +8,7 @@ that has begun, the ended one is what the container *is*. The engine's death may
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 from zun.drivers.runtime.cri import containerd_pb2 as cd
@@ -17,6 +17,8 @@ from zun.drivers.runtime.cri import labels
 from zun.drivers.runtime.cri.calls import ContainerdCalls, RuntimeCalls
 from zun.drivers.runtime.cri.handles import Identity
 from zun.model.errors import Conflict, NotFound
+
+T = TypeVar("T")
 
 _REMEMBERED = 20_000
 
@@ -38,6 +40,7 @@ class Attempts:
         self._containerd = containerd
         self._owner = owner
         self._shown: dict[str, str] = {}
+        self._pids: OrderedDict[str, int] = OrderedDict()
         self._owners: OrderedDict[str, Owned | None] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -94,8 +97,17 @@ class Attempts:
         return status
 
     async def pid(self, container_id: str) -> int:
-        """The machine's number of its first process. Raises `NotFound` when it does not run."""
-        return (await self._containerd.task(cd.GetRequest(container_id=container_id), "show the process")).process.pid
+        """The machine's number of the first process of a running attempt: the same for its life, so it is asked for once.
+
+        Raises `NotFound` when it does not run.
+        """
+        known = self._pids.get(container_id)
+        if known is None:
+            request = cd.GetRequest(container_id=container_id)
+            known = (await self._containerd.task(request, "show the process")).process.pid
+            if known:
+                _keep(self._pids, container_id, known)
+        return known
 
     def show(self, which: Identity, container: cri.Container) -> None:
         """From now on this attempt is what the container is."""
@@ -157,13 +169,18 @@ class Attempts:
         return None  # a container's own sandbox, or gone before anybody asked
 
     def _remember(self, container_id: str, owned: Owned | None) -> None:
-        self._owners[container_id] = owned
-        while len(self._owners) > _REMEMBERED:
-            self._owners.popitem(last=False)
+        _keep(self._owners, container_id, owned)
 
     async def _list(self, selector: dict[str, str]) -> list[cri.Container]:
         request = cri.ListContainersRequest(filter=cri.ContainerFilter(label_selector=selector))
         return list((await self._calls.list_containers(request, "list the containers")).containers)
+
+
+def _keep(known: OrderedDict[str, T], name: str, what: T) -> None:
+    """The newest are remembered."""
+    known[name] = what
+    while len(known) > _REMEMBERED:
+        known.popitem(last=False)
 
 
 def _capsule(container: cri.Container) -> str:

@@ -209,7 +209,8 @@ class CriContainers:
             await self._calls.update(request, "change the container's limits")
             record = self._places.record(handle)
             changed = msgspec.structs.replace(record.request, **changes)
-            self._places.remember(handle, msgspec.structs.replace(record, request=changed))
+            kept = msgspec.structs.replace(record, request=changed)
+            await asyncio.to_thread(self._places.remember, handle, kept)
 
     async def remove(self, handle: str) -> None:
         """Remove it with its sandbox, its own volumes and its log."""
@@ -234,14 +235,20 @@ class CriContainers:
         return seen.container(which, status, sandbox, pid=pid)
 
     async def _make_first(self, which: Identity, record: Record, attempt: int) -> None:
-        self._places.remember(which.handle, record)
-        for volume in self._making.volumes(which, record).values():
-            self._places.make_volume(volume)
+        """The record is on the disk before there is a container; the disk has as long for it as the sandbox takes."""
+        self._places.expect(which.handle)
+        writing = asyncio.create_task(asyncio.to_thread(self._places.remember, which.handle, record))
         shared = record.request.sandbox
-        sandbox_id = await (
-            self._making.joined(which, record) if shared else self._making.sandbox(which, record, attempt)
-        )
         try:
+            for volume in self._making.volumes(which, record).values():
+                self._places.make_volume(volume)
+            sandbox_id = await (
+                self._making.joined(which, record) if shared else self._making.sandbox(which, record, attempt)
+            )
+        finally:
+            await asyncio.wait({writing})
+        try:
+            writing.result()
             made = await self._making.container(
                 which, record, sandbox_id=sandbox_id, sandbox_attempt=attempt, attempt=0, ran=False
             )

@@ -49,10 +49,15 @@ def selector(owner: str, which: Identity | None = None) -> dict[str, str]:
     return {OWNER: owner, UUID: which.uuid, GENERATION: str(which.generation)}
 
 
-def capsule_selector(owner: str, which: Identity | None = None) -> dict[str, str]:
-    """The sandboxes of all an owner's capsules, or of one."""
+def capsules_selector(owner: str, capsule: str = "") -> dict[str, str]:
+    """The sandboxes of all an owner's capsules, or of one, of every generation."""
     everyone = {OWNER: owner, SANDBOX: "1"}
-    return everyone if which is None else everyone | {CAPSULE: which.uuid, GENERATION: str(which.generation)}
+    return everyone | {CAPSULE: capsule} if capsule else everyone
+
+
+def capsule_selector(owner: str, which: Identity) -> dict[str, str]:
+    """The sandboxes of one capsule."""
+    return capsules_selector(owner, which.uuid) | {GENERATION: str(which.generation)}
 
 
 def member_selector(owner: str, which: Identity) -> dict[str, str]:
@@ -91,6 +96,7 @@ __all__ = [
     "USER_LABELS",
     "capsule",
     "capsule_selector",
+    "capsules_selector",
     "identity",
     "member_selector",
     "of_request",

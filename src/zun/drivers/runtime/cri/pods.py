@@ -68,8 +68,8 @@ class CriPods:
             addresses=pod_addresses(status) if ready else (),
         )
 
-    async def list_sandboxes(self) -> list[SandboxSeen]:
-        """This owner's."""
+    async def list_sandboxes(self, capsule: str = "") -> list[SandboxSeen]:
+        """This owner's, or those of one capsule. Each is asked for by itself, so who wants one capsule's says so."""
 
         async def look(sandbox: cri.PodSandbox) -> SandboxSeen | None:
             try:
@@ -77,7 +77,7 @@ class CriPods:
             except NotFound:
                 return None  # removed since it was listed
 
-        found = await side_by_side(await self._sandboxes.of_capsule(None), look, at_once=_LOOKS_AT_ONCE)
+        found = await side_by_side(await self._sandboxes.of_capsules(capsule), look, at_once=_LOOKS_AT_ONCE)
         return [one for one in found if one is not None]
 
     async def remove_sandbox(self, handle: str) -> None:

@@ -20,17 +20,21 @@ class Sandboxes:
         self._calls = calls
         self._owner = owner
 
-    async def of_capsule(self, which: Identity | None) -> list[cri.PodSandbox]:
-        """Those of one capsule, or (None) of all the owner's capsules, ready or not."""
-        selector = labels.capsule_selector(self._owner, which)
+    async def of_capsule(self, which: Identity) -> list[cri.PodSandbox]:
+        """Those of one capsule, ready or not."""
+        return await self._select(labels.capsule_selector(self._owner, which))
+
+    async def of_capsules(self, capsule: str = "") -> list[cri.PodSandbox]:
+        """Those of all the owner's capsules, or of one whatever its generation, ready or not."""
+        return await self._select(labels.capsules_selector(self._owner, capsule))
+
+    async def _select(self, selector: dict[str, str]) -> list[cri.PodSandbox]:
         request = cri.ListPodSandboxRequest(filter=cri.PodSandboxFilter(label_selector=selector))
         return [*(await self._calls.list_sandboxes(request, "list the sandboxes")).items]
 
     async def list(self, which: Identity | None = None) -> list[cri.PodSandbox]:
         """All of the owner's, or those of one container, ready or not."""
-        selector = labels.selector(self._owner, which)
-        request = cri.ListPodSandboxRequest(filter=cri.PodSandboxFilter(label_selector=selector))
-        return list((await self._calls.list_sandboxes(request, "list the sandboxes")).items)
+        return await self._select(labels.selector(self._owner, which))
 
     def capsule(self, sandbox: cri.PodSandboxStatus) -> Identity | None:
         """Which capsule it is of; None when it is none of this owner's capsules'."""

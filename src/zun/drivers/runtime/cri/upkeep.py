@@ -140,7 +140,7 @@ class Upkeep:
     async def _strays(self, present: set[Identity]) -> set[str]:
         """Of what is kept, that of containers and capsules that are gone: a removal found processes of theirs, or was cut off."""
         kept = await asyncio.to_thread(self._places.known) - {which.handle for which in present}
-        pods = [labels.capsule(sandbox.labels, self._owner) for sandbox in await self._sandboxes.of_capsule(None)]
+        pods = [labels.capsule(sandbox.labels, self._owner) for sandbox in await self._sandboxes.of_capsules()]
         return kept - {which.handle for which in pods if which is not None}
 
     async def _forget(self, strays: set[str]) -> None:

@@ -57,9 +57,10 @@ class DockerPods:
         """One sandbox now."""
         return seen.sandbox(await self._inspect(handle))
 
-    async def list_sandboxes(self) -> list[SandboxSeen]:
-        """This owner's. The engine's list says all that is needed."""
-        told = await self._list({"label": (f"{labels.OWNER}={self._owner}", labels.SANDBOX)})
+    async def list_sandboxes(self, capsule: str = "") -> list[SandboxSeen]:
+        """This owner's, or those of one capsule. The engine's list says all that is needed."""
+        chosen = (f"{labels.CAPSULE}={capsule}",) if capsule else ()
+        told = await self._list({"label": (f"{labels.OWNER}={self._owner}", labels.SANDBOX, *chosen)})
         return [seen.listed_sandbox(one) for one in told if labels.is_sandbox(one.get("Labels"))]
 
     async def remove_sandbox(self, handle: str) -> None:

@@ -41,10 +41,10 @@ class FakePods:
             raise NotFound(f"The engine has no sandbox {handle[:12]}; list them again.")
         return found.seen()
 
-    async def list_sandboxes(self) -> list[SandboxSeen]:
-        """This owner's."""
+    async def list_sandboxes(self, capsule: str = "") -> list[SandboxSeen]:
+        """This owner's, or those of one capsule."""
         await self._engine.faults.before("list_sandboxes")
-        return [found.seen() for found in self._own()]
+        return [found.seen() for found in self._own() if capsule in {"", found.request.uuid}]
 
     async def remove_sandbox(self, handle: str) -> None:
         """Remove it with what is in it; absent is fine."""

@@ -18,6 +18,9 @@ SIGNAL_NUMBERS = {
 }  # fmt: skip
 _HARMLESS = frozenset({"SIGCONT", "SIGWINCH"})
 
+_PIPE_BYTES = 64 * 1024
+"""So much of its input may wait for a program that does not read it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
@@ -55,7 +58,18 @@ class Surroundings:
 class Process:
     """One process. `ended` is called once with its exit code."""
 
-    __slots__ = ("_eof", "_input", "_stepping", "_steps", "_task", "_waits_for_input", "around", "ended", "exit_code")
+    __slots__ = (
+        "_eof",
+        "_input",
+        "_room",
+        "_stepping",
+        "_steps",
+        "_task",
+        "_waits_for_input",
+        "around",
+        "ended",
+        "exit_code",
+    )
 
     def __init__(self, steps: Steps, around: Surroundings, ended: Callable[[int], None]) -> None:
         self._steps = steps
@@ -64,6 +78,7 @@ class Process:
         self.exit_code: int | None = None
         self._stepping = False
         self._input = b""
+        self._room: asyncio.Event | None = None
         self._eof = not around.stdin_open
         self._waits_for_input = False
         self._task: asyncio.Task[None] | None = None
@@ -76,6 +91,13 @@ class Process:
         """Bytes for its standard input."""
         self._input += data
         self._deliver()
+
+    async def room(self) -> None:
+        """Return when there is room for input, or it has ended."""
+        while len(self._input) >= _PIPE_BYTES and self.exit_code is None:
+            self._room = self._room or asyncio.Event()
+            self._room.clear()
+            await self._room.wait()
 
     def end_input(self) -> None:
         """Nothing more will come."""
@@ -104,13 +126,23 @@ class Process:
             self._task = None
         if not self._stepping:
             self._steps.close()
+        self._make_room()
         self.ended(code)
 
     def _deliver(self) -> None:
         if not self._waits_for_input or self.exit_code is not None or not (self._input or self._eof):
             return
-        data, self._input, self._waits_for_input = self._input, b"", False
-        self._go_on(data)
+        self._waits_for_input = False
+        self._go_on(self._take_input())
+
+    def _take_input(self) -> bytes:
+        data, self._input = self._input, b""
+        self._make_room()
+        return data
+
+    def _make_room(self) -> None:
+        if self._room is not None:
+            self._room.set()
 
     def _go_on(self, value: bytes | None) -> None:
         while self.exit_code is None:
@@ -126,7 +158,7 @@ class Process:
                 if not self._input and not self._eof:
                     self._waits_for_input = True
                     return
-                value, self._input = self._input, b""
+                value = self._take_input()
             elif wait.seconds is None:
                 return
             elif wait.seconds <= 0:

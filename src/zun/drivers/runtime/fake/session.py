@@ -53,7 +53,9 @@ class Session:
         return self._chunks.popleft()
 
     async def write(self, data: bytes) -> None:
-        """To its stdin."""
+        """To its stdin, once it has read what is there."""
+        if self.process is not None:
+            await self.process.room()
         if self._over or not self._input_open:
             raise Conflict("Its standard input is closed: the process has ended or its end of input was sent already.")
         if self.process is not None:
