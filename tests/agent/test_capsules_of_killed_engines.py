@@ -56,3 +56,16 @@ async def test_a_container_that_runs_once_is_not_started_again_when_its_engine_k
     assert (await capsules.becomes(Status.ERROR)).children[0].exit_code is None
     await world.settle(120)
     assert world.calls("start") == 1
+
+
+@pytest.mark.parametrize("away_seconds", range(300, 340, 8))  # wherever in its pause between two tries the capsule is
+async def test_an_engine_that_is_back_after_long_is_used_at_once(
+    world: World, capsules: Capsules, away_seconds: int
+) -> None:
+    await world.start()
+    world.engine.go_away()
+    await capsules.wish(capsule(WAITS))
+    await world.settle(away_seconds)
+    world.engine.come_back()
+    await world.settle(13)  # the agent looks after its engine every 10 s at least
+    assert (await capsules.status())[0] is Status.RUNNING

@@ -173,6 +173,11 @@ class Supervisor:
         for worker in self._workers.values():
             worker.engine_away()
 
+    def engine_back(self) -> None:
+        """The engine answers again."""
+        for worker in self._workers.values():
+            worker.engine_back()
+
     def guarded(self) -> list[tuple[AnyWorker, float]]:
         """The containers that must not run when the node is out of touch for so long (seconds)."""
         workers = [(worker, worker.guard_seconds) for worker in self._workers.values()]

@@ -76,6 +76,8 @@ class Watching:
                 continue
             if failures >= AWAY_AFTER:
                 self._supervisor.doubt_all()
+            if failures:
+                self._supervisor.engine_back()
             failures = 0
             try:
                 await self._known_store.there_are({one.handle for one in there.everything})

@@ -105,6 +105,12 @@ class Worker:
             observation.state, observation.reason = SeenState.UNKNOWN, ENGINE_AWAY
             self._tools.reporter.observe(observation)
 
+    def engine_back(self) -> None:
+        """The engine answers again: what waits for another try has it now, and waits for a short while only when that fails, too."""
+        if self._failures:
+            self._failures = 1
+            self._bell.ring()
+
     async def run(self) -> None:
         """Work until there is nothing left to know of the container."""
         while True:

@@ -139,6 +139,14 @@ class CapsuleWorker:
         """Let the control plane know how things stand. `lazy`: should it last."""
         self._tools.reporter.observe(told(self.memory), lazy=lazy)
 
+    def engine_back(self) -> None:
+        """The engine answers again: what waits for another try after a failure has it now. Restarts after an end keep their times."""
+        self._failures = min(self._failures, 1)
+        for one in (self.memory, *self.memory.children):
+            if one.observation.error and one.due is not None:
+                one.due = self._tools.clock.now()
+        self._bell.ring()
+
     async def run(self) -> None:
         """Work until there is nothing left to know of the capsule."""
         while True:
