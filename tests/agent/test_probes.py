@@ -10,6 +10,7 @@ from agent_crashes import Crashes
 from agent_records import C1, NODE, intent
 from agent_world import World
 
+from zun.drivers.network.fake import FakeNetworks
 from zun.drivers.runtime.types import Capability
 from zun.model.capsule_status import capsule_status
 from zun.model.errors import Unavailable
@@ -188,6 +189,7 @@ async def test_a_container_without_an_address_is_not_ready(capsules: Capsules) -
     """And the made-up engine's addresses are nobody's: nothing is sent there."""
     entry = probed(Probes(readiness=Probe(http=HttpGet(port=80), period=2, failures=1)))
     entry.attachments = []
+    capsules.world.networks = FakeNetworks()
     await capsules.world.start()
     await capsules.wish(entry)
     await capsules.becomes(Status.RUNNING)

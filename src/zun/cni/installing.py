@@ -2,6 +2,7 @@
 """Putting the executable where an engine looks for its plugins, and telling the engine to use it."""
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -74,12 +75,21 @@ def _chained(path: str) -> list[Any]:
 def _write(path: Path, text: str, mode: int) -> None:
     fresh = path.with_name(f".{path.name}.new")
     try:
+        if _is_there(path, text, mode):
+            return  # an engine may be running it, and cannot run what another process still has open for writing
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_text(text)
         fresh.chmod(mode)
         fresh.replace(path)
     except OSError as error:
         raise Internal(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _is_there(path: Path, text: str, mode: int) -> bool:
+    try:
+        return stat.S_IMODE(path.stat().st_mode) == mode and path.read_text() == text
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
 
 
 def _try_out(path: Path) -> None:
