@@ -9,7 +9,6 @@ import asyncio
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -18,8 +17,6 @@ from pathlib import Path
 
 import grpc.aio
 import uvloop
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from benchmarks.rows import Part, Row, milliseconds, percentile, rate
 from support.etcd_cluster import EtcdCluster

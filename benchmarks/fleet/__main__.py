@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
-
 from benchmarks import report
 from benchmarks.fleet import stretches, tables
 from benchmarks.fleet.baseline import Replayed, asked, mark, replay
