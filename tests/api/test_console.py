@@ -9,6 +9,8 @@ import pytest
 import websockets
 
 from support.serving import PATIENCE_SECONDS, Served, served
+from support.standing_still import Poured, pouring
+from support.stream_pair import until
 from zun.api.streams.options import StreamOptions
 from zun.drivers.runtime.types import Channel, ExecRequest
 from zun.model.errors import Unavailable
@@ -42,12 +44,6 @@ async def exec_url(at: Served, program: Callable[[FakeSession, ExecRequest | Non
     answer = (await at.member.post(f"/v1/containers/{uuid}/execute", json=body)).json()
     assert f"&exec_id={answer['exec_id']}" in answer["proxy_url"]
     return str(answer["proxy_url"])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - looks at state that has no event
-            await asyncio.sleep(0.005)
 
 
 def all_left(at: Served) -> bool:
@@ -288,24 +284,18 @@ async def test_a_client_that_leaves_an_attached_container_leaves_its_input_open(
 
 
 async def test_a_process_that_prints_fast_waits_for_its_client(at: Served) -> None:
-    printed = 0
+    printed = Poured()
 
     async def flood(session: FakeSession, _: ExecRequest | None) -> int:
-        nonlocal printed
-        while True:
-            await session.emit(b"x" * 65536)
-            printed += 65536
+        await printed.pour(session.emit)
+        return 0
 
     async with await at.open(await exec_url(at, flood), "binary", max_queue=1, max_size=2**20) as socket:
-        await until(lambda: printed > 0)
-        before = -1
-        while before != printed:  # until nothing moves any more
-            before = printed
-            await asyncio.sleep(0.1)
-        assert printed < 32 * 2**20
+        before = await printed.standstill()
+        assert before < 32 * 2**20
         for _ in range(100):
             await socket.recv()
-        await until(lambda: printed > before)
+        await until(lambda: printed.total > before)
         socket.transport.abort()
     await until(lambda: all_left(at))
 
@@ -314,24 +304,9 @@ async def test_a_client_that_sends_fast_waits_for_the_process(at: Served) -> Non
     async def deaf(session: FakeSession, _: ExecRequest | None) -> int:
         return await asyncio.get_running_loop().create_future()
 
-    sent = 0
     async with await at.open(await exec_url(at, deaf), "binary") as socket:
-
-        async def pour() -> None:
-            nonlocal sent
-            while True:
-                await socket.send(b"x" * 65536)
-                sent += 65536
-
-        pouring = asyncio.create_task(pour())
-        await until(lambda: sent > 0)
-        before = -1
-        while before != sent:
-            before = sent
-            await asyncio.sleep(0.1)
-        assert sent < 32 * 2**20
-        pouring.cancel()
-        await asyncio.gather(pouring, return_exceptions=True)
+        async with pouring(socket.send) as sent:
+            assert await sent.standstill() < 32 * 2**20
         socket.transport.abort()
 
 

@@ -3,12 +3,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 import websockets
 
 from support.serving import PATIENCE_SECONDS, Served, served
+from support.standing_still import Poured, pouring
+from support.stream_pair import until
 from zun.api.streams.options import StreamOptions
 from zun.drivers.runtime.types import Capability, ExecRequest
 from zun.model.errors import Unavailable
@@ -56,12 +58,6 @@ async def refusal(
     body = json.loads(response.body or b"")
     said = body["errors"][0]["title"] if "errors" in body else body["error"]["message"]
     return response.status_code, said
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - looks at state that has no event
-            await asyncio.sleep(0.005)
 
 
 async def drained(socket: websockets.ClientConnection) -> None:
@@ -260,47 +256,28 @@ async def test_when_the_service_stops_connections_end_at_once(at: Served) -> Non
 
 
 async def test_a_container_that_says_much_waits_for_its_client(at: Served) -> None:
-    said = 0
+    said = Poured()
 
     async def flood(session: FakeSession, _: ExecRequest | None) -> int:
-        nonlocal said
-        while True:
-            await session.emit(b"x" * 65536)
-            said += 65536
+        await said.pour(session.emit)
+        return 0
 
     at.api.node.listening[80] = flood
     async with await forward(at, await at.api.running(), 80, max_queue=1) as socket:
-        before = -1
-        while before != said or not said:  # until nothing moves any more
-            before = said
-            await asyncio.sleep(0.1)
-        assert said < 32 * 2**20
+        before = await said.standstill()
+        assert before < 32 * 2**20
         for _ in range(100):
             await socket.recv()
-        await until(lambda: said > before)
+        await until(lambda: said.total > before)
         socket.transport.abort()
     await until(lambda: all_left(at))
 
 
 async def test_a_client_that_says_much_waits_for_the_container(at: Served) -> None:
     at.api.node.listening[80] = deaf
-    sent = 0
     async with await forward(at, await at.api.running(), 80) as socket:
-
-        async def pour() -> None:
-            nonlocal sent
-            while True:
-                await socket.send(b"x" * 65536)
-                sent += 65536
-
-        pouring = asyncio.create_task(pour())
-        before = -1
-        while before != sent or not sent:
-            before = sent
-            await asyncio.sleep(0.1)
-        assert sent < 32 * 2**20
-        pouring.cancel()
-        await asyncio.gather(pouring, return_exceptions=True)
+        async with pouring(socket.send) as sent:
+            assert await sent.standstill() < 32 * 2**20
         socket.transport.abort()
 
 

@@ -58,8 +58,7 @@ def engine() -> Iterator[Containerd]:
 def house(engine: Containerd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     if not (BIN / "zun").exists():
         pytest.skip("needs the foreign clients: run scripts/setup-compat-venv")
-    settings = f"[quota]\ncontainers = -1\ncpu = -1\nmemory = -1\n[cri]\nendpoint = {engine.endpoint}\ncgroup_parent = {engine.group}\n"
-    with service(tmp_path_factory.mktemp("house") / "state", runtime="cri", settings=settings) as running:
+    with service(tmp_path_factory.mktemp("house") / "state", runtime="cri", settings=engine.settings) as running:
         yield running
 
 

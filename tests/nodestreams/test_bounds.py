@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from support.live_nodes import AgentNode, ScriptedNode
+from support.standing_still import pouring, standstill
 from support.stream_pair import QUICK, drained, pair, until
 from support.stream_process import LINE, MIB, PIECE, Memory, NodeProcess, node_process
 from zun.base.clock import SystemClock
@@ -35,11 +36,11 @@ class Far:
 
     async def standstill(self) -> int:
         """How many bytes the node has made, once it makes no more."""
-        before = -1
-        while (made := (await self.node.stats("x")).memory_bytes) != before:
-            before = made
-            await asyncio.sleep(0.2)
-        return made
+
+        async def made() -> int:
+            return (await self.node.stats("x")).memory_bytes
+
+        return await standstill(made)
 
 
 @pytest.fixture
@@ -130,24 +131,9 @@ async def test_a_process_that_takes_no_input_stops_its_writer_and_nobody_else() 
 
     node.node.main = deaf
     async with pair(node.live) as made:
-        async with made.far.attach(node.running) as session:
-            written = 0
-
-            async def flood() -> None:
-                nonlocal written
-                while True:
-                    await session.write(PIECE)
-                    written += len(PIECE)
-
-            flooding = asyncio.create_task(flood())
-            before = -1
-            while written != before:
-                before = written
-                await asyncio.sleep(0.2)
-            assert written < 4 * MIB
+        async with made.far.attach(node.running) as session, pouring(session.write) as written:
+            assert await written.standstill() < 4 * MIB
             assert (await made.far.stats(node.running)).memory_bytes
-            flooding.cancel()
-            await asyncio.gather(flooding, return_exceptions=True)
         await soon(node)
 
 

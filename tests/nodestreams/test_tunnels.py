@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from support.live_nodes import AgentNode, ScriptedNode
+from support.standing_still import pouring, standstill
 from support.stream_pair import QUICK, pair
 from support.stream_process import MIB, PIECE, Memory, NodeProcess, node_process
 from zun.agent.live import MOST_TUNNELS
@@ -40,11 +41,7 @@ class Far:
 
     async def standstill(self) -> int:
         """The same, once it becomes no more."""
-        before = -1
-        while (moved := await self.moved()) != before:
-            before = moved
-            await asyncio.sleep(0.2)
-        return moved
+        return await standstill(self.moved)
 
     async def nothing_open(self) -> None:
         """Wait until the node has noticed that all have left."""
@@ -91,29 +88,14 @@ async def test_a_slow_reader_stops_the_node_and_fills_nobodys_memory(far: Far) -
 
 
 async def test_a_container_that_takes_nothing_stops_its_writer_and_nobody_else(far: Far) -> None:
-    async with far.node.port_forward("1", DEAF) as tunnel:
-        written = 0
-
-        async def flood() -> None:
-            nonlocal written
-            while True:
-                await tunnel.write(PIECE)
-                written += len(PIECE)
-
-        flooding = asyncio.create_task(flood())
-        before = -1
-        while written != before:
-            before = written
-            await asyncio.sleep(0.2)
-        assert written < 4 * MIB
+    async with far.node.port_forward("1", DEAF) as tunnel, pouring(tunnel.write) as written:
+        assert await written.standstill() < 4 * MIB
         async with far.node.port_forward("1", TAKES) as other:
             for _ in range(320):
                 await other.write(PIECE)
             await other.end()
             assert await other.read() is None
         assert await far.moved() == 320 * len(PIECE)
-        flooding.cancel()
-        await asyncio.gather(flooding, return_exceptions=True)
     await far.nothing_open()
 
 

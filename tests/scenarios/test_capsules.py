@@ -155,13 +155,7 @@ def test_containers_are_told_to_end_before_they_are_removed(mine: Capsules) -> N
 
 
 def test_a_deletion_by_force_ends_the_grace_of_another(mine: Capsules) -> None:
-    mine.make("clinging", WAITS, grace=3600)
-    mine.until("clinging", "Running")
-    assert mine.http.delete("/v1/capsules/clinging").status_code == 204
-    mine.house.give_time(0.5)
-    assert mine.show("clinging")["status"] == "Deleting"
-    assert mine.http.delete("/v1/capsules/clinging", params={"force": "true"}).status_code == 204
-    mine.until("clinging", "gone")
+    mine.cling()
 
 
 def test_a_failing_init_container_is_the_end_when_nothing_is_to_be_started_again(mine: Capsules) -> None:

@@ -24,8 +24,7 @@ def engine() -> Iterator[Containerd]:
 
 @pytest.fixture(scope="module")
 def house(engine: Containerd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    settings = f"[quota]\ncontainers = -1\ncpu = -1\nmemory = -1\n[cri]\nendpoint = {engine.endpoint}\ncgroup_parent = {engine.group}\n"
-    with service(tmp_path_factory.mktemp("house") / "state", runtime="cri", settings=settings) as running:
+    with service(tmp_path_factory.mktemp("house") / "state", runtime="cri", settings=engine.settings) as running:
         yield running
 
 

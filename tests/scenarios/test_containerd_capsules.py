@@ -23,15 +23,10 @@ def engine() -> Iterator[Containerd]:
         yield running
 
 
-def settings(engine: Containerd) -> str:
-    quota = "[quota]\ncontainers = -1\ncpu = -1\nmemory = -1\n"
-    return f"{quota}[cri]\nendpoint = {engine.endpoint}\ncgroup_parent = {engine.group}\n"
-
-
 @pytest.fixture(scope="module")
 def house(engine: Containerd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     state = tmp_path_factory.mktemp("house") / "state"
-    with service(state, runtime="cri", settings=settings(engine)) as running:
+    with service(state, runtime="cri", settings=engine.settings) as running:
         yield running
 
 
@@ -145,13 +140,7 @@ def test_containers_are_told_to_end_before_they_are_removed(mine: Capsules) -> N
 
 
 def test_a_deletion_by_force_ends_the_grace_of_another(mine: Capsules, engine: Containerd) -> None:
-    uuid = mine.make("clinging", WAITS, grace=3600)["uuid"]
-    mine.until("clinging", "Running")
-    assert mine.http.delete("/v1/capsules/clinging").status_code == 204
-    mine.house.give_time(0.5)
-    assert mine.show("clinging")["status"] == "Deleting"
-    assert mine.http.delete("/v1/capsules/clinging", params={"force": "true"}).status_code == 204
-    mine.until("clinging", "gone")
+    uuid = mine.cling()
     assert objects(engine, uuid) == []
 
 
@@ -180,7 +169,7 @@ def test_a_service_that_is_killed_while_it_makes_capsules_ends_where_it_would_ha
     engine: Containerd, tmp_path: Path
 ) -> None:
     before = len(objects(engine))
-    with service(tmp_path / "state", runtime="cri", settings=settings(engine)) as crashing:
+    with service(tmp_path / "state", runtime="cri", settings=engine.settings) as crashing:
         people, names = Capsules(crashing), [f"crash-{number}" for number in range(4)]
         with people.http as http:
             for number, name in enumerate(names):
@@ -202,7 +191,7 @@ def test_a_service_that_is_killed_while_it_makes_capsules_ends_where_it_would_ha
 @pytest.mark.timeout(300)
 def test_an_engine_that_is_killed_while_capsules_are_made_leaves_nothing_behind(tmp_path: Path) -> None:
     with containerd() as engine:
-        told = f"{settings(engine)}upkeep_seconds = 1\n"
+        told = f"{engine.settings}upkeep_seconds = 1\n"
         with service(tmp_path / "state", runtime="cri", settings=told) as house:
             people, names = Capsules(house), [f"engine-{number}" for number in range(6)]
             with people.http as http:

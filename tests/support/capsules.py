@@ -120,6 +120,17 @@ class Capsules(Asking):
         eventually(lambda: self.http.get(f"/v1/containers/{uuid}/logs").json() == "bye\nbye\n", "both said it")
         self.delete("reader")
 
+    def cling(self) -> str:
+        """One with a long grace is deleted, waits, and goes at once when it is deleted by force; its uuid."""
+        uuid: str = self.make("clinging", WAITS, grace=3600)["uuid"]
+        self.until("clinging", "Running")
+        assert self.http.delete("/v1/capsules/clinging").status_code == 204
+        self.house.give_time(0.5)
+        assert self.show("clinging")["status"] == "Deleting"
+        assert self.http.delete("/v1/capsules/clinging", params={"force": "true"}).status_code == 204
+        self.until("clinging", "gone")
+        return uuid
+
     def runs_well(self, uuid: str, *command: str) -> bool:
         """Whether a command in a container ends well."""
         answer = self.http.post(f"/v1/containers/{uuid}/execute", json={"command": list(command)})

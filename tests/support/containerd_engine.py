@@ -54,6 +54,12 @@ class Containerd:
         return f"unix://{self.socket}"
 
     @property
+    def settings(self) -> str:
+        """For a service that works with it, without quotas."""
+        quota = "[quota]\ncontainers = -1\ncpu = -1\nmemory = -1\n"
+        return f"{quota}[cri]\nendpoint = {self.endpoint}\ncgroup_parent = {self.group}\n"
+
+    @property
     def bin_dir(self) -> Path:
         return self.directory / "root" / "cni" / "bin"
 

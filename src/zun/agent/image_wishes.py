@@ -5,6 +5,7 @@ import asyncio
 import logging
 from typing import NoReturn
 
+from zun.agent.home import Home
 from zun.agent.images import Images
 from zun.agent.reporter import Reporter
 from zun.base.clock import Clock
@@ -29,14 +30,11 @@ class ImageWishes:
         self._clock = clock
         self._known: dict[str, ImageWish] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._home = Home()
 
     async def run(self) -> NoReturn:
         """Give the work a home; runs until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            await asyncio.Event().wait()
-        raise AssertionError("only cancellation ends it")
+        await self._home.run()
 
     def recover(self, batch: InboxBatch, told: dict[str, ImageObservation]) -> None:
         """Go on where an earlier life ended: what is ready stays so, what nobody wishes any more is forgotten."""
@@ -75,12 +73,10 @@ class ImageWishes:
         self._reporter.forget(uuid)
 
     def _begin(self, wish: ImageWish) -> None:
-        if self._group is None:
-            raise AssertionError("images are worked on while run() runs")
         before = self._tasks.get(wish.uuid)
         if before is not None:
             before.cancel()
-        self._tasks[wish.uuid] = self._group.create_task(self._make_true(wish), name=f"image {wish.source.reference}")
+        self._tasks[wish.uuid] = self._home.begin(self._make_true(wish), f"image {wish.source.reference}")
 
     async def _make_true(self, wish: ImageWish) -> None:
         with in_request(wish.request_id):

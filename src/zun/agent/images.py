@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
+from zun.agent.home import Home
 from zun.agent.options import AgentOptions
 from zun.drivers.runtime.base import Runtime
 from zun.drivers.runtime.types import Credentials, ImageInfo, PullProgress
@@ -51,14 +52,11 @@ class Images:
         self._call_seconds = options.engine_timeout_seconds
         self._slots = asyncio.Semaphore(options.parallel_pulls)
         self._pulls: dict[str, _Pull] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._home = Home()
 
     async def run(self) -> NoReturn:
         """Give the pulls a home; runs until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            await asyncio.Event().wait()
-        raise AssertionError("only cancellation ends it")
+        await self._home.run()
 
     async def find(self, reference: str) -> ImageInfo | None:
         """The image if the engine has it."""
@@ -95,15 +93,11 @@ class Images:
 
     async def _pull(self, reference: str, credentials: Credentials | None, listener: Listener) -> ImageInfo:
         """Join the pull in work or begin one; who has another login does not share it."""
-        if self._group is None:
-            raise AssertionError("images are pulled while run() runs")
         key = reference + _login_key(credentials)
         pull = self._pulls.get(key)
         if pull is None or pull.task is None or pull.task.done():
             pull = self._pulls[key] = _Pull()
-            pull.task = self._group.create_task(
-                self._fetch(key, pull, reference, credentials), name=f"pull {reference}"
-            )
+            pull.task = self._home.begin(self._fetch(key, pull, reference, credentials), f"pull {reference}")
         task = pull.task
         assert task is not None  # noqa: S101 - set where the pull was made
         pull.listeners.append(listener)

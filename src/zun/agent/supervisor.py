@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """All containers of the node: each has a worker of its own, so that order is kept within one and nobody waits for another."""
 
-import asyncio
 import logging
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
@@ -12,6 +11,7 @@ import msgspec
 from zun.agent.capsules.seeing import told
 from zun.agent.capsules.worker import CapsuleWorker
 from zun.agent.found import owner_of
+from zun.agent.home import Home
 from zun.agent.memory import Memory, fresh_for
 from zun.agent.tools import Tools
 from zun.agent.waiting import Bell
@@ -45,16 +45,13 @@ class Supervisor:
         self._capsules: dict[str, CapsuleWorker] = {}  # by the uuids of their containers
         self._results: dict[str, list[str]] = {}
         self._aside: dict[str, Memory] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._home = Home()
         self._progress = Bell(tools.clock)
         tools.reporter.delivered = self._delivered
 
     async def run(self) -> NoReturn:
         """Give the workers a home; runs until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            await asyncio.Event().wait()
-        raise AssertionError("only cancellation ends it")
+        await self._home.run()
 
     def adopt(self, memory: Memory, wanted: Inbox | None, results: Iterable[str] = ()) -> None:
         """Take over a container that an earlier life, the engine or the inbox knows. `results`: told by an earlier life."""
@@ -219,8 +216,6 @@ class Supervisor:
         return known | {sandbox_key(one.uuid, one.generation) for one in wanted} | self._tools.known_store.sandboxes
 
     def _begin(self, memory: Memory, wanted: Inbox | None) -> AnyWorker:
-        if self._group is None:
-            raise AssertionError("containers are worked on while run() runs")
         worker: AnyWorker
         if memory.capsule:
             worker = CapsuleWorker(self._tools, memory, wanted)
@@ -229,7 +224,7 @@ class Supervisor:
             worker = Worker(self._tools, memory, wanted, self._in_use)
         worker.progressed = self._progress.ring
         self._workers[memory.uuid] = worker
-        self._group.create_task(self._live(worker), name=f"container {memory.uuid}")
+        self._home.begin(self._live(worker), f"container {memory.uuid}")
         return worker
 
     async def _live(self, worker: AnyWorker) -> None:

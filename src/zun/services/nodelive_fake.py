@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from zun.drivers.runtime.base import PORT_REFUSED
+from zun.drivers.runtime.fake.tunnel import FakeTunnel
 from zun.drivers.runtime.types import Channel, Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
 from zun.model.errors import Conflict, Invalid, NotFound, Unavailable, ZunError
 from zun.services.nodelive import NodeDescription
@@ -76,26 +77,6 @@ async def echo(session: FakeSession, _: ExecRequest | None) -> int:
     while (data := await session.received()) is not None:
         await session.emit(data)
     return 0
-
-
-class FakeTunnel:
-    """A connection to a program: its output and input are what goes both ways."""
-
-    def __init__(self, session: FakeSession) -> None:
-        self._session = session
-
-    async def read(self) -> bytes | None:
-        """See the port."""
-        chunk = await self._session.read()
-        return None if chunk is None else chunk.data
-
-    async def write(self, data: bytes) -> None:
-        """See the port."""
-        await self._session.write(data)
-
-    async def end(self) -> None:
-        """See the port."""
-        await self._session.close_stdin()
 
 
 class FakeNode:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import NoReturn
 
+from zun.agent.home import Home
 from zun.agent.probing.asking import Ask
 from zun.agent.probing.subject import Subject
 from zun.agent.probing.watch import Verdict, Watch
@@ -22,14 +23,11 @@ class Probing:
         self._ask = ask
         self._clock = clock
         self._watches: dict[str, tuple[Watch, asyncio.Task[None] | None]] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._home = Home()
 
     async def run(self) -> NoReturn:
         """Give the watches a home; runs until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            await asyncio.Event().wait()
-        raise AssertionError("only cancellation ends it")
+        await self._home.run()
 
     def keep(self, uuid: str, subject: Subject | None, changed: Callable[[], None]) -> None:
         """A container was seen so: it is asked from now on, or no more (None). Doing it again changes nothing."""
@@ -59,9 +57,7 @@ class Probing:
         return self.verdict(seen.uuid, seen.handle, seen.started_at)
 
     def _begin(self, watch: Watch) -> "asyncio.Task[None]":
-        if self._group is None:
-            raise AssertionError("containers are watched while run() runs")
-        return self._group.create_task(watch.run(), name=f"checks of {watch.subject.uuid}")
+        return self._home.begin(watch.run(), f"checks of {watch.subject.uuid}")
 
     def _end(self, uuid: str, task: "asyncio.Task[None] | None") -> None:
         del self._watches[uuid]

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A connection to a made-up program that listens: its input and output are what goes over the wire."""
 
-from zun.drivers.runtime.fake.session import Session
+from zun.drivers.runtime.base import ByteSession
 
 
 class FakeTunnel:
     """Implements `Tunnel`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: ByteSession) -> None:
         self._session = session
 
     async def read(self) -> bytes | None:
