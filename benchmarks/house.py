@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-from scripts.lab.ports import free_port
+
+from lab.ports import free_port
 
 ZUND = Path(sys.executable).with_name("zund")
 READY_SECONDS = 60.0

@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-
 from benchmarks.alone import run_alone
 from benchmarks.house import environment
 from benchmarks.log_client import LAST

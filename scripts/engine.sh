@@ -66,7 +66,7 @@ ensure_engine() {
             ZUN_CONTAINERD_NETWORK=zun-cni "$here/ensure-containerd"
             chosen+=$'\n[cni]\n'"bin_dir = $CONTAINERD_BIN_DIR"$'\n'"conf_dir = $CONTAINERD_CONF_DIR"
         else
-            "$here/ensure-containerd"
+            ZUN_CONTAINERD_NETWORK=bridge "$here/ensure-containerd"
         fi
         "$here/build-image" --containerd "$CONTAINERD_SOCKET"
         chosen+=$'\n[runtime]\ndriver = cri\n[cri]\n'"endpoint = unix://$CONTAINERD_SOCKET"

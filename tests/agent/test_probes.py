@@ -32,6 +32,9 @@ def capsules(world: World, request: pytest.FixtureRequest) -> Capsules:
     return Capsules(world)
 
 
+ALWAYS = Probe(command=["true"], period=2)
+
+
 def probed(probes: Probes, *apps: list[str], policy: str = "always") -> Inbox:
     entry = capsule(*(apps or (WAITS, WAITS)), policy=policy)
     entry.children = [msgspec.structs.replace(entry.children[0], probes=probes), *entry.children[1:]]
@@ -228,3 +231,16 @@ async def test_a_crash_at_any_step_of_ending_one_doubles_nothing(world: World, a
     assert (await capsules.one(APP2)).restarts == 0
     assert len(world.engine.sandboxes) == 1
     assert sorted(found.request.uuid for found in capsules.objects()) == sorted([APP, APP2])
+
+
+async def test_an_engine_that_was_away_makes_no_startup_probe_begin_again(capsules: Capsules) -> None:
+    await run(capsules, Probes(startup=Probe(command=OK, period=1, failures=5), liveness=ALWAYS))
+    touch(capsules, "ok")
+    await capsules.world.settle(30)
+    assert (await capsules.one()).health == "healthy"
+    capsules.only().files.files.pop("/tmp/ok")  # only its start has it
+    capsules.world.engine.go_away()
+    await capsules.world.settle(120)
+    capsules.world.engine.come_back()
+    await capsules.world.settle(60)
+    assert ((await capsules.one()).restarts, (await capsules.one()).health) == (0, "healthy")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from controllers.stage import Meddling, time_goes_by, until, wish
 from controllers.test_address_properties import another_leads, remove
-from controllers.test_own_networks import LAB, leaves
+from controllers.test_own_networks import LAB, asks, leaves
 from controllers.test_own_networks import net as on_network
 from controllers.test_reaping_loop import reaping
 from controllers.test_scheduling_loop import inbox, placed, scheduling
@@ -77,6 +77,20 @@ async def test_on_networks_of_the_service_the_first_interface_publishes(world: W
     assert told.published == []
     assert [one.published for one in told.attachments or ()] == [(web(),)]
     assert [one.published for one in place.attachments or ()] == [()], "it is written down once"
+
+
+async def test_the_network_that_published_ports_lead_to_cannot_be_detached(world: World, fence: Fence) -> None:
+    await world.put(keys.network("lab"), LAB)
+    await a_node(world, "n1", capabilities=[CNI, *CAPABLE], networks=[], publish_address="0.0.0.0")
+    wished = publishing(web(), nets=[on_network("lab")])
+    async with scheduling(world, fence):
+        await world.wish(wished)
+        await placed(world, wished.uuid)
+        await world.sees(wished.uuid, SeenState.RUNNING)
+        number = await asks(world, wished.uuid, Verb.NETWORK_DETACH, "lab")
+        told = await inbox(world, "n1", wished.uuid)
+    assert "Published ports lead to network lab" in told.refused[number]
+    assert [one.published for one in told.attachments or ()] == [(web(),)]
 
 
 @pytest.mark.parametrize(

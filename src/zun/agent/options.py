@@ -19,7 +19,7 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
     stream_listen: Annotated[
         str,
         Meta(
-            description="Where the node serves logs, consoles and archives to API servers, host:port (port 0: any free one). Beyond "
+            description="Where the node serves logs, consoles, ports and archives to API servers, host:port (port 0: any free one). Beyond "
             "this machine it needs a certificate, which joining gives."
         ),
     ] = "127.0.0.1:0"

@@ -115,7 +115,8 @@ class Worker:
         """Work until there is nothing left to know of the container."""
         while True:
             await self._guarding.keep(self.wanted)
-            self._tools.probing.keep(self.memory.uuid, self._checked(), self.doubt)
+            if self.wanted is None or self.memory.observation.state is not SeenState.UNKNOWN:
+                self._tools.probing.keep(self.memory.uuid, self._checked(), self.doubt)
             step = self._next()
             self.progressed()
             if step.kind is Kind.REST:

@@ -7,12 +7,14 @@ import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import click
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
+from zun.base.addresses import written
 from zun.cli.client import TOKEN, Client, refusal
 from zun.cli.console import OPEN_SECONDS, tls
 from zun.cli.failures import NOT_FOUND, REFUSED, Failure, Lost
@@ -53,8 +55,9 @@ class Forwarding:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         servers: list[asyncio.Server] = []
         try:
-            for port in self._ports:
-                servers += [await self._listen(address, port) for address in self._addresses]
+            for port, address in product(self._ports, self._addresses):
+                server = await self._listen(address, port)
+                servers.append(server)  # each at once: the next may fail
             await stop.wait()
         finally:
             for server in servers:
@@ -78,8 +81,7 @@ class Forwarding:
             ) from error
         for listening in server.sockets:
             host, local = listening.getsockname()[:2]
-            shown = f"[{host}]" if ":" in host else host
-            click.echo(f"Forwarding {shown}:{local} -> {port.remote}")
+            click.echo(f"Forwarding {written(host, local)} -> {port.remote}")
         return server
 
     async def _carry(self, remote: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -92,7 +94,7 @@ class Forwarding:
         except Failure as failure:
             note(f"zunctl: port {remote}: {failure.message}")
             _reset(writer)
-        except ConnectionError:
+        except OSError:
             return  # who connected to us has left
         finally:
             writer.close()
@@ -179,5 +181,5 @@ async def _inwards(inside: ClientConnection, reader: asyncio.StreamReader) -> No
         await inside.send(END)
     except ConnectionClosed:
         return  # the other way tells
-    except ConnectionError:
+    except OSError:
         await inside.close()

@@ -41,8 +41,7 @@ def port_forward(ctx: click.Context, words: tuple[str, ...], capsule: str | None
         raise click.UsageError("Name at least one port, as in `zunctl port-forward web 8080:80`.")
     client = client_of(ctx)
     path = _capsule_path(client, capsule) if capsule else _container_path(client, words[0])
-    for port in ports:
-        _check(client, path, port)
+    _check(client, path, ports[0])  # the service would say the same of each
     return asyncio.run(Forwarding(client, path, ports, addresses).run())
 
 

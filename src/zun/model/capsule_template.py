@@ -114,18 +114,21 @@ def _check_published(request: CapsuleRequest, spec: Part) -> None:
         if one.spec.published_ports:
             where = f"{spec.at('initContainers')}[{number}].ports"
             raise Invalid(
-                f"'{where}' has a hostPort, and what runs before the others publishes no ports; leave it out."
+                f"'{where}' has a hostPort, and what runs before the others publishes no ports; leave it out.",
+                code=SCHEMA_VIOLATION,
             )
     published = [port for one in request.containers for port in one.spec.published_ports]
     if len(published) > MAX_PUBLISHED:
         raise Invalid(
-            f"'{spec.at('containers')}' have {len(published)} hostPorts; at most {MAX_PUBLISHED} are possible."
+            f"'{spec.at('containers')}' have {len(published)} hostPorts; at most {MAX_PUBLISHED} are possible.",
+            code=SCHEMA_VIOLATION,
         )
     try:
         each_host_port_once(published)
     except ValueError as error:
         raise Invalid(
-            f"'{spec.at('containers')}' publish a hostPort twice ({error}); each can lead to one port."
+            f"'{spec.at('containers')}' publish a hostPort twice ({error}); each can lead to one port.",
+            code=SCHEMA_VIOLATION,
         ) from error
 
 

@@ -21,9 +21,11 @@ class Checking:
         self._wanted: Inbox | None = None
 
     def keep(self, wanted: Inbox | None) -> None:
-        """Ask those that run in a sandbox that is there, and nobody else. Doing it again changes nothing."""
+        """Ask those that run in a sandbox that is there, and nobody else. Doing it again changes nothing, nor does an engine that is away."""
         self._wanted = wanted
         seen = self._memory.observation
+        if wanted is not None and seen.state is SeenState.UNKNOWN:
+            return
         lives = wanted is not None and wanted.generation == seen.generation and seen.state is SeenState.RUNNING
         checks = (
             {child.uuid: checks_of_child(child) for child in wanted.children} if wanted is not None and lives else {}

@@ -140,7 +140,7 @@ class CapsuleWorker:
         self._tools.reporter.observe(told(self.memory), lazy=lazy)
 
     def engine_back(self) -> None:
-        """The engine answers again: what waits for another try after a failure has it now. Restarts after an end keep their times."""
+        """The engine answers again: what could not be made, or started for the first time, is tried again now. Restarts keep their times."""
         self._failures = min(self._failures, 1)
         for one in (self.memory, *self.memory.children):
             if one.observation.error and one.due is not None:

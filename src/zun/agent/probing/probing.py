@@ -38,7 +38,7 @@ class Probing:
         if subject is None:
             return
         if watch is None:
-            watch = Watch(subject, self._ask, self._clock, lambda: self._heard(uuid, changed))
+            watch = Watch(subject, self._ask, self._clock, lambda watch: self._heard(watch, changed))
         elif subject.paused and task is not None:
             task.cancel()
             task = None
@@ -64,7 +64,9 @@ class Probing:
         if task is not None:
             task.cancel()
 
-    def _heard(self, uuid: str, changed: Callable[[], None]) -> None:
-        watch, _ = self._watches[uuid]
+    def _heard(self, watch: Watch, changed: Callable[[], None]) -> None:
+        uuid = watch.subject.uuid
+        if self._watches.get(uuid, (None, None))[0] is not watch:
+            return  # it was ended when this answer had come already
         _log.info("container %s is %s. %s", uuid, watch.verdict.health.value, watch.verdict.why)
         changed()

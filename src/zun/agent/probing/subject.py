@@ -15,7 +15,8 @@ _ASKED = frozenset({SeenState.RUNNING, SeenState.PAUSED})
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """One run of a container; started again it is another. `known`: what was found out about this run before, by an earlier life of the agent.
+    """One run of a container; started again it is another. `known`: HEALTHY when this run was that before, as an earlier life of the agent
+    found out; nothing else is remembered.
 
     `address` finds where it is asked over the network, "" while it has no address.
     """

@@ -15,6 +15,7 @@ from zun.base.clock import Clock
 from zun.model.states import Health
 
 _LEAST_WAIT_SECONDS = 1.0
+"""Between an answer and the next time, however long the answer took."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -26,9 +27,9 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Watch:
-    """Of one run. `changed` is called when the verdict is another."""
+    """Of one run. `changed` is called, with this, when the verdict is another."""
 
-    def __init__(self, subject: Subject, ask: Ask, clock: Clock, changed: Callable[[], None]) -> None:
+    def __init__(self, subject: Subject, ask: Ask, clock: Clock, changed: "Callable[[Watch], None]") -> None:
         self.subject = subject
         self._ask = ask
         self._clock = clock
@@ -68,7 +69,7 @@ class Watch:
     def _tell(self) -> None:
         before, self.verdict = self.verdict, self._judged()
         if before != self.verdict:
-            self._changed()
+            self._changed(self)
 
     def _judged(self) -> Verdict:
         judges = self._others

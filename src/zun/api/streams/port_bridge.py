@@ -9,6 +9,7 @@ is gone. A connection that is open both ways may be silent for as long as it lik
 import asyncio
 import logging
 
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from zun.api.streams.bridge import FAILED, GONE, NORMAL, PROTOCOL_ERROR, close
@@ -25,6 +26,10 @@ Ending = tuple[int, str]
 """A close code and why."""
 
 _SAID = (NORMAL, "")
+
+
+class _DeafError(Exception):
+    """The container does not take what it is sent."""
 
 
 class PortBridge:
@@ -75,34 +80,45 @@ class PortBridge:
         """From the client to the container, which may take no more and still have something to say: then it is dropped."""
         takes = True
         try:
-            async with asyncio.timeout(None) as self._silent:
-                while True:
-                    self._listen_on()
-                    message = await self._socket.receive()
-                    if message["type"] == "websocket.disconnect":
-                        return GONE, ""
-                    text = message.get("text")
-                    if text == END:
-                        await self._taken(None)
-                        return _SAID
-                    if text is not None:
-                        return PROTOCOL_ERROR, f"The only text in a connection is {END!r}; bytes go in binary messages."
-                    takes = takes and await self._taken(message.get("bytes") or b"")
+            while True:
+                message = await self._heard()
+                if message["type"] == "websocket.disconnect":
+                    return GONE, ""
+                text = message.get("text")
+                if text == END:
+                    await self._taken(None)
+                    return _SAID
+                if text is not None:
+                    return PROTOCOL_ERROR, f"The only text in a connection is {END!r}; bytes go in binary messages."
+                takes = takes and await self._taken(message.get("bytes") or b"")
+        except _DeafError:
+            return FAILED, "The container took nothing for too long."
         except TimeoutError:
-            return _SAID if self._container_ended else (FAILED, "The container took nothing for too long.")
+            return _SAID
+
+    async def _heard(self) -> Message:
+        """The client's next message. Raises `TimeoutError` when it says nothing for too long though the container has ended."""
+        try:
+            async with asyncio.timeout(None) as silent:
+                self._silent = silent
+                self._listen_on()
+                return await self._socket.receive()
         finally:
             self._silent = None
 
     async def _taken(self, data: bytes | None) -> bool:
+        """Whether the container takes more. Raises `_DeafError` when it did not take this in time."""
         try:
             async with asyncio.timeout(self._stall_seconds):
                 await (self._tunnel.end() if data is None else self._tunnel.write(data))
         except ZunError as error:
             _LOG.debug("What the client sends is dropped: %s", error.message)
             return False
+        except TimeoutError as error:
+            raise _DeafError from error
         return True
 
     def _listen_on(self) -> None:
-        """The client gets time for its next message: as much as it likes, or a little when the container has ended."""
+        """Who is listened to gets time for the next message: as much as it likes, or a little when the container has ended."""
         if self._silent is not None and self._container_ended:
             self._silent.reschedule(asyncio.get_running_loop().time() + self._linger_seconds)

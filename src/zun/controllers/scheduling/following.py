@@ -4,12 +4,11 @@
 import ipaddress
 import random
 
+from zun.base import addresses
 from zun.controllers.scheduling.cluster import Cluster, Held, NodeFacts
 from zun.controllers.scheduling.tenants import Tenants, tenant_in
 from zun.drivers.runtime.types import Capability
 from zun.store.view import Change, ContainerEntry, ImageEntry, NodeEntry, View
-
-_MOST_DIGITS = 5
 
 
 class Follower:
@@ -166,5 +165,7 @@ def _address(told: str) -> str:
 
 def _own_ports(stream_address: str) -> frozenset[tuple[str, int]]:
     """Whatever a node tells is taken for no more than it is."""
-    port = stream_address.rpartition(":")[2]
-    return frozenset({("tcp", int(port))}) if port.isdecimal() and len(port) <= _MOST_DIGITS else frozenset()
+    try:
+        return frozenset({("tcp", addresses.address(stream_address)[1])})
+    except ValueError:
+        return frozenset()

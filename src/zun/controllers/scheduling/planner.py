@@ -90,10 +90,12 @@ class Planner:
         claim = request.claim(tuple(best.free_cpus[: request.dedicated]))
         attachments = cluster.networks.grant(request) if best.facts.cni else None
         addresses = address_keys(request, best.facts) if attachments is None else claims_of(attachments)
-        published = tuple(self._ports.grant(request, best.facts, cluster) or ()) if request.published else ()
+        published = self._ports.grant(request, best.facts, cluster)
+        if published is None:
+            raise AssertionError("the node passed the filter of ports")
         words = why(best, claim, Looked(search.found, search.seen, len(ring)), search.refused)
         taken = (*addresses, *port_keys(best.name, published))
-        return Placement(best.name, claim, taken, words, walked, attachments, published)
+        return Placement(best.name, claim, taken, words, walked, attachments, tuple(published))
 
     def _among_own(self, filters: Sequence[Filter], request: Request, cluster: Cluster, wanted: int) -> _Search | None:
         """Among the nodes of its project, for a container that must be alone with that; None when it may be anywhere or none of them will do."""

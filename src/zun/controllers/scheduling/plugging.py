@@ -115,6 +115,11 @@ def _detach(place: Place, intent: Intent) -> None:
     if not left:
         place.networks_refused[intent.n] = f"It is not on network {intent.network}."
         return
+    if place.published and place.attachments and place.attachments[0] in left:
+        place.networks_refused[intent.n] = (
+            f"Published ports lead to network {intent.network}; only others can be detached."
+        )
+        return
     place.attachments = [one for one in place.attachments or () if one not in left]
     place.detached[intent.n] = claims_of(left)
 

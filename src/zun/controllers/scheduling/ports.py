@@ -25,28 +25,25 @@ class HostPorts:
         address = host_address(node.publish_address)
         granted = []
         for port in request.published:
-            number = port.host_port if port.host_port and is_free(request, port, node, cluster) else 0
-            if not port.host_port:
-                number = next(self._left(request, port, node, cluster, mine), 0)
-                mine.add((port.protocol, number))
-            if not number:
+            number = port.host_port or next(self._left(request, port.protocol, node, cluster, mine), 0)
+            if not number or not is_free(request.uuid, port.protocol, number, node, cluster):
                 return None
+            mine.add((port.protocol, number))
             granted.append(msgspec.structs.replace(port, host_port=number, host_address=address))
         return granted
 
     def _left(
-        self, request: Request, port: PublishedPort, node: NodeFacts, cluster: Cluster, mine: set[tuple[str, int]]
+        self, request: Request, protocol: str, node: NodeFacts, cluster: Cluster, mine: set[tuple[str, int]]
     ) -> Iterator[int]:
         for number in self._chosen.going_round(_beginning(request.uuid)):
-            wished = msgspec.structs.replace(port, host_port=number)
-            if (port.protocol, number) not in mine and is_free(request, wished, node, cluster):
+            if (protocol, number) not in mine and is_free(request.uuid, protocol, number, node, cluster):
                 yield number
 
 
-def is_free(request: Request, port: PublishedPort, node: NodeFacts, cluster: Cluster) -> bool:
-    """Whether a port of a node is nobody else's, and not one at which the node serves API servers."""
-    key = keys.host_port(node.name, port.protocol, port.host_port)
-    return cluster.owner(key) in {None, request.uuid} and (port.protocol, port.host_port) not in node.own_ports
+def is_free(uuid: str, protocol: str, number: int, node: NodeFacts, cluster: Cluster) -> bool:
+    """Whether a port of a node is nobody else's than that container's, and not one at which the node serves API servers."""
+    owner = cluster.owner(keys.host_port(node.name, protocol, number))
+    return owner in {None, uuid} and (protocol, number) not in node.own_ports
 
 
 def port_keys(node: str, published: Iterable[PublishedPort]) -> list[str]:

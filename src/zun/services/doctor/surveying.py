@@ -91,9 +91,9 @@ def _waits(
     pending = pending_intents(record, place, seen)
     if not pending:
         return None, 0.0
-    deletion = next((intent for intent in pending if intent.verb is Verb.DELETE), None)
-    if deletion is not None:
-        return _DELETING, deletion.at + (deletion.timeout_seconds or 0)
+    deletions = [intent.at + (intent.timeout_seconds or 0) for intent in pending if intent.verb is Verb.DELETE]
+    if deletions:
+        return _DELETING, min(deletions)  # one by force ends the grace of another
     return _UNDONE, max(pending[0].at, place.at)
 
 

@@ -99,7 +99,8 @@ class Attempts:
     async def pid(self, container_id: str) -> int:
         """The machine's number of the first process of a running attempt: the same for its life, so it is asked for once.
 
-        Raises `NotFound` when it does not run.
+        Raises `NotFound` when it does not run and was never asked for. Of one that has just ended the number may be told still: whoever
+        acts on it looks whether the process is in the container's control group.
         """
         known = self._pids.get(container_id)
         if known is None:

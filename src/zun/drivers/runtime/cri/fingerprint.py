@@ -33,7 +33,9 @@ CAPABILITIES = frozenset(
 )
 """What containers on a CRI engine can have. It has no words for pausing, committing, networks of choice, health checks and disk space."""
 
-CONDITIONAL = {Capability.PUBLISH: "where its CNI configuration has the plugin portmap"}
+CONDITIONAL = {
+    Capability.PUBLISH: "where its CNI configuration has the plugin portmap, or the service plugs in: `[network] driver = cni`"
+}
 """What of this not every one has."""
 
 

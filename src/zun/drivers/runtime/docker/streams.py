@@ -24,7 +24,7 @@ from zun.drivers.runtime.host.processes import kill_in
 from zun.drivers.runtime.host.ps_arguments import checked
 from zun.drivers.runtime.host.tunnels import tunnel
 from zun.drivers.runtime.types import Chunk, ExecRequest, LogQuery, PathStat, Stats, Top
-from zun.model.errors import Conflict, Internal, Invalid, NotFound, Unsupported, ZunError
+from zun.model.errors import Conflict, Internal, Invalid, NotFound, Timeout, Unsupported, ZunError
 
 _log = logging.getLogger(__name__)
 
@@ -118,11 +118,16 @@ class DockerStreams:
             except NotFound:
                 return
             if told["Running"] and told["Pid"]:
+                if not self._engine.address.socket_path:
+                    raise Unsupported(
+                        "The engine is on another machine, where this command cannot be killed; end its container."
+                    )
                 kill_in(told["ContainerID"], told["Pid"])
                 return
             if exec_id not in self._begun or told["ExitCode"] is not None:
                 return
             await self._clock.sleep(delay)
+        raise Timeout("The engine has not begun this command yet, so it could not be killed; try again.")
 
     async def _give_size(self, exec_id: str, size: tuple[int, int]) -> None:
         try:

@@ -24,7 +24,7 @@ from zun.drivers.runtime.fake.session import Session
 from zun.drivers.runtime.types import Capability, Channel, ExecRequest, ImageInfo, RuntimeEvent, RuntimeEventKind
 from zun.model import image_reference
 from zun.model.attachments import PublishedPort, in_use
-from zun.model.errors import Invalid, NotFound
+from zun.model.errors import Conflict, Invalid, NotFound
 from zun.model.records import SeenState
 
 DEFAULT_NETWORK = "bridge"
@@ -231,8 +231,12 @@ class FakeEngine:
         except Invalid as error:
             container.error, container.exit_code = error.message, programs.NOT_FOUND_CODE
             raise
-        self.publish(container.handle, container.request.published)
         self.plug(container.endpoints)
+        try:
+            self.publish(container.handle, container.request.published)
+        except Conflict:
+            self.unplug(container.endpoints)
+            raise
         container.state, container.error, container.exit_code = SeenState.RUNNING, "", None
         container.oom_killed = False
         container.started_at = self.clock.now()

@@ -27,8 +27,12 @@ class FakePods:
         sandbox = FakeSandbox(engine.new_id(), self._owner, request, engine.clock.now())
         wished = request.networks or (() if request.unplugged else (NetworkRequest(DEFAULT_NETWORK),))
         sandbox.endpoints.extend(make_endpoint(engine, one) for one in wished)
-        engine.publish(sandbox.handle, request.published)
         engine.plug(sandbox.endpoints)
+        try:
+            engine.publish(sandbox.handle, request.published)
+        except Conflict:
+            engine.unplug(sandbox.endpoints)
+            raise
         engine.sandboxes[sandbox.handle] = sandbox
         engine.faults.after("create_sandbox")
         return sandbox.handle

@@ -50,7 +50,7 @@ class SocketTunnel:
         try:
             await self._loop.sock_sendall(self._socket, data)
         except OSError as error:
-            raise Conflict(f"The container takes no more ({error.strerror}); connect again.") from error
+            raise Unavailable(f"The container takes no more ({error.strerror}); connect again.") from error
 
     async def end(self) -> None:
         """We say no more."""
@@ -125,7 +125,13 @@ async def _made_inside(container_id: str, pid: int) -> list[socket.socket]:
                 one.close()
 
     threading.Thread(target=work, name="into a container's network", daemon=True).start()
-    return await waiting
+    try:
+        return await waiting
+    except asyncio.CancelledError:
+        if waiting.done() and not waiting.cancelled() and waiting.exception() is None:  # they came at this very moment
+            for one in waiting.result():
+                one.close()
+        raise
 
 
 def _make_inside(container_id: str, pid: int) -> list[socket.socket]:
