@@ -77,7 +77,7 @@ class Storm:
 
     def _hurt(self, victim: Victim, seed: int, times: int) -> None:
         for calm in moments(seed, victim.name, times):
-            if self._over.wait(calm) and not times:
+            if self._over.wait(calm):
                 return
             self._timeline.tell(f"kill -9 {victim.name}")
             victim.kill()

@@ -70,17 +70,23 @@ def test_a_container_that_fails_its_probe_is_started_again_and_asked_at_its_addr
 
 
 def test_nobody_is_started_again_because_the_engine_was_away(mine: Capsules, engine: Containerd) -> None:
-    probe = {"exec": {"command": ["true"]}, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 1}
+    probe = {
+        "exec": {"command": ["sh", "-c", "! test -e /tmp/ill"]},
+        "periodSeconds": 1,
+        "timeoutSeconds": 5,
+        "failureThreshold": 1,
+    }
     mine.make("patient", WAITS, livenessProbe=probe)
     eventually(lambda: mine.show("patient")["containers"][0]["health"] == "healthy", "it is well")
     asked = mine.show("patient")["containers"][0]["started_at"]
     engine.kill()
     time.sleep(4)  # several of its times to be asked pass
     engine.start()
-    eventually(lambda: mine.show("patient")["containers"][0]["health"] == "healthy", "it is asked again")
     time.sleep(3)
     found = mine.show("patient")["containers"][0]
     assert (found["restarts"], found["started_at"], found["status"]) == (0, asked, "Running")
+    eventually(lambda: mine.runs_well(found["uuid"], "touch", "/tmp/ill"), "it falls ill")
+    eventually(lambda: mine.show("patient")["containers"][0]["restarts"] == 1, "it is asked again")
     mine.delete("patient")
 
 
